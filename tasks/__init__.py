@@ -1,0 +1,30 @@
+"""The namespace: the one place where tasks get their names; nothing else happens here."""
+
+from invoke import Collection
+
+from . import build, db, deploy, env, image, machine, operate
+from .host.files import environments
+from .host.namespace import for_environment
+
+ns = Collection(
+    Collection("build", build.all_, build.size),
+    Collection("image", image.list_, image.tags, image.bases),
+    Collection("deploy", deploy.plan, deploy.status, deploy.down, deploy.unlock),
+    Collection("db", db.migrate, db.seed, db.shell),
+    Collection("env", env.list_, env.show, env.diff, env.check, env.new),
+    operate.logs,
+    operate.shell,
+    operate.ps,
+    operate.clean,
+    machine.setup,
+    machine.doctor,
+    machine.check,
+    machine.completion,
+)
+for name in environments():
+    ns.collections["build"].add_task(
+        for_environment(build.all_.body, name, f"Build the images of all services for {name}.", build.HELP)
+    )
+    ns.collections["deploy"].add_task(
+        for_environment(deploy.deploy, name, f"Build what changed and bring {name} up, healthy.", deploy.HELP)
+    )

@@ -1,0 +1,58 @@
+"""deploy.*: bring an environment to the state that its profile and Compose files describe."""
+
+from invoke import Context, task
+
+_ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
+_JSON = "one JSON document on stdout"
+_YES = "answer the confirmation with yes"
+HELP = {"env": _ENV, "yes": _YES, "json": _JSON, "build": "build even if no source has changed"}
+
+
+def deploy(c: Context, env: str = "", yes: bool = False, build: bool = False, json: bool = False) -> None:
+    """Build what changed, create and start what differs, wait until all is healthy."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.run(Project(c, env), yes=yes, build=build, json=json)
+
+
+@task(
+    help={"env": _ENV, "exit-code": "exit 6 when there are changes", "json": _JSON},
+    auto_shortflags=False,
+)
+def plan(c: Context, env: str = "", exit_code: bool = False, json: bool = False) -> None:
+    """Show what a deploy would change, and why."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.show_plan(Project(c, env), exit_code=exit_code, json=json)
+
+
+@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+def status(c: Context, env: str = "", json: bool = False) -> None:
+    """Show services, health, image, ports, and drift from the profile."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.status(Project(c, env), json=json)
+
+
+@task(
+    help={"env": _ENV, "volumes": "remove the volumes too: their data is lost", "yes": _YES},
+    auto_shortflags=False,
+)
+def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False) -> None:
+    """Stop an environment and remove its containers and networks; volumes are kept."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.down(Project(c, env), volumes=volumes, yes=yes)
+
+
+@task(help={"env": _ENV, "yes": _YES}, auto_shortflags=False)
+def unlock(c: Context, env: str = "", yes: bool = False) -> None:
+    """Break the deploy lock of an environment."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.unlock(Project(c, env), yes=yes)

@@ -1,0 +1,1 @@
+"""Everything that touches the world: processes, the engine, files, git, the terminal."""

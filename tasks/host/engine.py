@@ -1,0 +1,356 @@
+"""The only place that talks to the Docker engine through its SDK; returns plain data."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import kwargs_from_env
+
+from ..plan.errors import InputError, RefusedError, SlipwayError
+from ..plan.facts import (
+    HASH_LABEL,
+    IMAGE_LABEL,
+    NUMBER_LABEL,
+    ONEOFF_LABEL,
+    PROJECT_LABEL,
+    SERVICE_LABEL,
+    Container,
+    EngineFacts,
+    Image,
+    ImageLayer,
+    NamedResource,
+)
+from ..plan.lock import Lock, container_name, from_labels
+
+_LOCK_IMAGE = "slipway-lock:1"  # an empty image: a container must have one
+_TIMEOUT = 60  # seconds; the SDK's own default
+_START_HINT = "start it: ./inv setup (here), `systemctl start docker`, or point DOCKER_HOST at one that runs"
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _address(environment: Mapping[str, str]) -> tuple[str, Any]:
+    """Return the engine's address and TLS settings by Docker's own order: DOCKER_HOST, then the context."""
+    if environment.get("DOCKER_HOST"):
+        return environment["DOCKER_HOST"], None
+    name = environment.get("DOCKER_CONTEXT", "")
+    # Reading the context costs a file look-up only where a context is set.
+    if name or Path(environment.get("DOCKER_CONFIG", Path.home() / ".docker"), "config.json").exists():
+        from docker.context import ContextAPI
+
+        context = ContextAPI.get_context(name or None)
+        if context is None:
+            raise RefusedError(f"docker context {name!r} does not exist", "list them: docker context ls")
+        if context.Host:
+            return context.Host, context.TLSConfig
+    return "unix:///var/run/docker.sock", None
+
+
+class Engine:
+    """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        environment = {**os.environ, **(environment or {})}
+        self.address, tls = _address(environment)
+        try:
+            options: dict[str, Any] = {"tls": tls} if tls else {}
+            if environment.get("DOCKER_HOST"):
+                options = dict(kwargs_from_env(environment=environment))
+            options["base_url"] = self.address
+            if self.address.startswith("ssh://"):
+                options["use_ssh_client"] = True  # ssh's own configuration and agent, no second implementation
+            # The SDK's type stubs leave some methods untyped.
+            self._api: Any = docker.APIClient(version="auto", timeout=_TIMEOUT, **options)
+        except (DockerException, OSError, ValueError) as error:
+            raise _unreachable(self.address, error) from None
+
+    def version(self) -> str:
+        """Return the engine's version, such as ``26.1.5``."""
+        with self._answering():
+            return str(self._api.version()["Version"])
+
+    def local(self) -> bool:
+        """Whether the engine runs on this very machine, so that its ports are ours."""
+        return self.address.startswith(("unix://", "http+unix://"))
+
+    def root_directory(self) -> str:
+        """Return the directory on the engine's host that holds its data."""
+        with self._answering():
+            return str(self._api.info()["DockerRootDir"])
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except APIError as error:
+            raise SlipwayError(f"the engine refused: {error.explanation or error}", "see `docker events`") from None
+        except (DockerException, OSError) as error:
+            raise _unreachable(self.address, error) from None
+
+    def facts(self, project: str, images: Iterable[str]) -> EngineFacts:
+        """Return the containers of a project and those of ``images`` that exist, by the reference asked for."""
+        found = {reference: image for reference in set(images) if (image := self.image(reference)) is not None}
+        return EngineFacts(self.containers(project), found)
+
+    def containers(self, project: str) -> tuple[Container, ...]:
+        """Return all containers of a Compose project, one-off ones included, by service and number."""
+        return self.labelled(f"{PROJECT_LABEL}={project}")
+
+    def labelled(self, label: str) -> tuple[Container, ...]:
+        """Return all containers that carry a label (``key`` or ``key=value``), by service and number."""
+        with self._answering():
+            listed = self._api.containers(all=True, filters={"label": label})
+        return tuple(sorted(map(_from_list, listed), key=lambda one: (one.service, one.oneoff, one.number, one.id)))
+
+    def inspect(self, container_id: str) -> Container | None:
+        """Return one container in full, None when it is gone."""
+        with self._answering():
+            try:
+                return _from_inspect(self._api.inspect_container(container_id))
+            except NotFound:
+                return None
+
+    def image(self, reference: str) -> Image | None:
+        """Return a local image, None when there is none."""
+        with self._answering():
+            try:
+                found = self._api.inspect_image(reference)
+            except (ImageNotFound, NotFound):
+                return None
+        return Image(
+            id=found["Id"],
+            tags=tuple(found.get("RepoTags") or ()),
+            digests=tuple(found.get("RepoDigests") or ()),
+            size=int(found.get("Size", 0)),
+            created=str(found.get("Created", "")),
+            labels=(found.get("Config") or {}).get("Labels") or {},
+        )
+
+    def images(self, label: str) -> tuple[Image, ...]:
+        """Return the local images that carry a label (``key`` or ``key=value``), newest first."""
+        with self._answering():
+            listed = self._api.images(filters={"label": label})
+        images = (
+            Image(
+                id=found["Id"],
+                tags=tuple(tag for tag in found.get("RepoTags") or () if tag != "<none>:<none>"),
+                digests=tuple(found.get("RepoDigests") or ()),
+                size=int(found.get("Size", 0)),
+                created=_utc(found.get("Created", 0)),
+                labels=found.get("Labels") or {},
+            )
+            for found in listed
+        )
+        return tuple(sorted(images, key=lambda one: one.created, reverse=True))
+
+    def layers(self, reference: str) -> tuple[ImageLayer, ...]:
+        """Return what each instruction of an image adds, first instruction first."""
+        with self._answering():
+            history = self._api.history(reference)
+        return tuple(ImageLayer(str(one.get("CreatedBy", "")), int(one.get("Size", 0))) for one in reversed(history))
+
+    def networks(self, project: str) -> tuple[NamedResource, ...]:
+        """Return the networks of a Compose project."""
+        with self._answering():
+            listed = self._api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
+        return tuple(NamedResource(one["Id"], one["Name"]) for one in listed)
+
+    def volumes(self, project: str) -> tuple[NamedResource, ...]:
+        """Return the volumes of a Compose project, with their sizes."""
+        with self._answering():
+            usage = self._api.df().get("Volumes") or []
+        found = []
+        for one in usage:
+            if (one.get("Labels") or {}).get(PROJECT_LABEL) == project:
+                data = one.get("UsageData") or {}
+                found.append(
+                    NamedResource(one["Name"], one["Name"], int(data.get("Size", -1)), int(data.get("RefCount", 0)) > 0)
+                )
+        return tuple(found)
+
+    def reaches(self, reference: str) -> bool:
+        """Whether the engine can get an image from its registry (asks for the manifest, pulls nothing)."""
+        try:
+            self._api.inspect_distribution(reference)
+        except (DockerException, OSError):
+            return False
+        return True
+
+    def has_file(self, container_id: str, path: str) -> bool:
+        """Whether a path exists in a container's file system; starts nothing in it."""
+        try:
+            stream, _ = self._api.get_archive(container_id, path)
+            stream.close() if hasattr(stream, "close") else None
+        except (NotFound, APIError):
+            return False
+        return True
+
+    def wait(self, project: str, judge: Callable[[tuple[Container, ...]], str], timeout: float) -> str:
+        """Wait by the engine's events until ``judge`` is satisfied with the project's containers.
+
+        ``judge`` gets the containers and returns "" to go on waiting, "ready", or the reason why it can never
+        be. Returns its last word; raises nothing at the time limit (seconds) but returns "timeout".
+        """
+        started = time.time()
+        deadline = started + timeout
+        self._api.timeout = int(timeout) + _TIMEOUT
+        try:
+            with self._answering():
+                # From one second ago: nothing between the look and the subscription is lost.
+                events = self._api.events(
+                    since=int(started) - 1,
+                    until=int(deadline) + 1,
+                    filters={"type": "container", "label": f"{PROJECT_LABEL}={project}"},
+                    decode=True,
+                )
+                try:
+                    while True:
+                        word = judge(self.containers(project))
+                        if word:
+                            return word
+                        for event in events:
+                            action = str(event.get("Action", ""))
+                            if action.startswith(("health_status", "die", "start", "oom", "destroy")):
+                                break
+                        else:
+                            return "timeout"
+                        if time.time() > deadline:
+                            return "timeout"
+                finally:
+                    events.close()
+        finally:
+            self._api.timeout = _TIMEOUT
+
+    def lock(self, project: str) -> Lock | None:
+        """Return the lock of a project, None when nobody holds it."""
+        with self._answering():
+            try:
+                found = self._api.inspect_container(container_name(project))
+            except NotFound:
+                return None
+        return from_labels(found["Config"].get("Labels") or {})
+
+    def take_lock(self, lock: Lock) -> Lock | None:
+        """Take a lock: None when it is ours now, else the lock that somebody holds."""
+        self._ensure_lock_image()
+        try:
+            # Never started: creating a name is what the engine does atomically.
+            self._api.create_container(_LOCK_IMAGE, command=["lock"], name=lock.name, labels=lock.labels())
+        except APIError as error:
+            if error.status_code == 409:
+                return self.lock(lock.project) or self.take_lock(lock)
+            raise SlipwayError(f"the engine refused the lock: {error.explanation}", "see `inv doctor`") from None
+        except (DockerException, OSError) as error:
+            raise _unreachable(self.address, error) from None
+        return None
+
+    def drop_lock(self, project: str) -> None:
+        """Release a project's lock; none is fine."""
+        with self._answering(), contextlib.suppress(NotFound):
+            self._api.remove_container(container_name(project), force=True)
+
+    def _ensure_lock_image(self) -> None:
+        if self.image(_LOCK_IMAGE) is None:
+            with self._answering():
+                self._api.import_image_from_data(bytes(1024), repository=_LOCK_IMAGE.partition(":")[0], tag="1")
+
+    def logs(self, container_id: str, lines: int) -> str:
+        """Return the last lines that a container wrote."""
+        with self._answering():
+            return bytes(self._api.logs(container_id, tail=lines)).decode(errors="replace")
+
+
+def _unreachable(address: str, error: Exception) -> RefusedError:
+    if "PermissionError" in str(error) or isinstance(error, PermissionError):
+        return RefusedError(f"no permission to use the engine at {address}", "join the docker group, or use sudo")
+    return RefusedError(f"no Docker engine answers at {address}", _START_HINT)
+
+
+def _ports(raw: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    found = {
+        f"{one['IP']}:{one['PublicPort']}->{one['PrivatePort']}/{one['Type']}" for one in raw if one.get("PublicPort")
+    }
+    return tuple(sorted(found))
+
+
+def _from_list(raw: Mapping[str, Any]) -> Container:
+    labels = raw.get("Labels") or {}
+    status = str(raw.get("Status", ""))
+    health = next((word for word in ("unhealthy", "healthy") if f"({word})" in status), "")
+    if "(health: starting)" in status:
+        health = "starting"
+    exited = status.removeprefix("Exited (").split(")")[0] if status.startswith("Exited (") else "0"
+    return Container(
+        id=raw["Id"],
+        name=str((raw.get("Names") or ["/"])[0]).lstrip("/"),
+        project=labels.get(PROJECT_LABEL, ""),
+        service=labels.get(SERVICE_LABEL, ""),
+        number=int(labels.get(NUMBER_LABEL, "1")),
+        image_id=raw.get("ImageID", ""),
+        state=raw.get("State", ""),
+        health=health,
+        exit_code=int(exited),
+        oneoff=labels.get(ONEOFF_LABEL, "False") == "True",
+        config_hash=labels.get(HASH_LABEL, ""),
+        image_reference=str(raw.get("Image", "")),
+        created_from=labels.get(IMAGE_LABEL, ""),
+        ports=_ports(raw.get("Ports") or ()),
+    )
+
+
+def _from_inspect(raw: Mapping[str, Any]) -> Container:
+    config, state = raw["Config"], raw["State"]
+    labels = config.get("Labels") or {}
+    published = [
+        {"IP": binding["HostIp"], "PublicPort": binding["HostPort"], "PrivatePort": port, "Type": kind}
+        for name, bindings in (raw.get("NetworkSettings", {}).get("Ports") or {}).items()
+        for port, kind in [name.split("/")]
+        for binding in bindings or ()
+    ]
+    return Container(
+        id=raw["Id"],
+        name=str(raw["Name"]).lstrip("/"),
+        project=labels.get(PROJECT_LABEL, ""),
+        service=labels.get(SERVICE_LABEL, ""),
+        number=int(labels.get(NUMBER_LABEL, "1")),
+        image_id=raw["Image"],
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=int(state.get("ExitCode", 0)),
+        oneoff=labels.get(ONEOFF_LABEL, "False") == "True",
+        config_hash=labels.get(HASH_LABEL, ""),
+        image_reference=str(config.get("Image", "")),
+        created_from=labels.get(IMAGE_LABEL, ""),
+        ports=_ports(published),
+        started=str(state.get("StartedAt", "")),
+        oom_killed=bool(state.get("OOMKilled")),
+        restarting=bool(state.get("Restarting")),
+    )
+
+
+def context_files(directory: str, dockerfile: str) -> tuple[str, ...]:
+    """Return the files and directories of a build context that its .dockerignore lets through, sorted.
+
+    BuildKit prefers ``<Dockerfile>.dockerignore`` to ``.dockerignore``. Raises InputError for no directory.
+    """
+    from docker.utils.build import exclude_paths
+
+    if not Path(directory).is_dir():
+        raise InputError(f"{directory}: build context is not a directory", "correct build.context in the Compose file")
+    names = [f"{dockerfile}.dockerignore"] if dockerfile else []
+    patterns: list[str] = []
+    for name in (*names, ".dockerignore"):
+        path = Path(directory, name)
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            break
+    return tuple(sorted(exclude_paths(directory, patterns, dockerfile=dockerfile or None)))

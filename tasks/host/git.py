@@ -1,0 +1,36 @@
+"""What git says of a checkout."""
+
+from pathlib import Path
+
+from ..plan.command import Command
+from ..plan.version import GitFacts
+from .runner import start
+
+
+def facts(directory: Path) -> GitFacts:
+    """Return the git facts of the checkout that holds ``directory``; empty ones outside a checkout."""
+    git = ("git", "-C", str(directory))
+    # One after the other these cost 15 ms; side by side 6.
+    described = start(
+        Command((*git, "describe", "--tags", "--long", "--abbrev=40", "--match", "v[0-9]*.[0-9]*.[0-9]*"))
+    )
+    logged = start(
+        Command((*git, "log", "-1", "--format=%H %cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"), env={"TZ": "UTC"})
+    )
+    changed = start(Command((*git, "status", "--porcelain")))
+    shallow = start(Command((*git, "rev-parse", "--is-shallow-repository")))
+    describe, log, status, depth = described.result(), logged.result(), changed.result(), shallow.result()
+    if log.exit_code != 0:
+        return GitFacts()
+    commit, _, committed = log.stdout.strip().partition(" ")
+    tag, distance = "", "0"
+    if describe.exit_code == 0:
+        tag, distance, _ = describe.stdout.strip().rsplit("-", 2)
+    return GitFacts(
+        commit=commit,
+        tag=tag,
+        distance=int(distance),
+        dirty=bool(status.stdout.strip()),
+        committed=committed,
+        shallow=depth.stdout.strip() == "true",
+    )

@@ -1,0 +1,125 @@
+"""What this machine has: tools and their versions, disk, ports, certificates."""
+
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..plan.command import Command
+from ..plan.doctor import Finding, judge_tool, unfit
+from ..plan.errors import RefusedError, SlipwayError
+from ..plan.stack import Port
+from .runner import available, start
+
+LOW_DISK = 2 * 2**30  # bytes
+CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_LOCAL_CAS = Path("/usr/local/share/ca-certificates")
+
+
+def tools() -> tuple[Finding, ...]:
+    """Return the findings for Compose and Buildx; both are asked at once."""
+    asked = {
+        "compose": start(Command(("docker", "compose", "version", "--short"), timeout=20)),
+        "buildx": start(Command(("docker", "buildx", "version"), timeout=20)),
+    }
+    found = []
+    for name, pending in asked.items():
+        result = pending.result()
+        found.append(judge_tool(name, result.stdout.strip().splitlines()[0] if result.exit_code == 0 else None))
+    return tuple(found)
+
+
+def refuse_unfit_tools() -> None:
+    """Raise RefusedError when docker, Compose or Buildx is missing or too old; it names the versions.
+
+    Asked only after a command failed: the versions cost more than most tasks.
+    """
+    if not available("docker"):
+        raise RefusedError("docker: command not found", "./inv setup installs Docker Engine, Compose and Buildx")
+    if line := unfit(tools()):
+        message, _, hint = line.partition(": ")
+        raise RefusedError(message, hint)
+
+
+def free_bytes(directory: str) -> int | None:
+    """Return the free space of the file system that holds a directory; None when it is not on this machine."""
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return None
+
+
+def taken_ports(ports: Iterable[Port]) -> tuple[int, ...]:
+    """Return the published ports that something on this machine listens on already."""
+    return tuple(sorted({port.published for port in ports if port.published and _taken(port)}))
+
+
+def _taken(port: Port) -> bool:
+    kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((port.host_ip or "0.0.0.0", port.published))  # noqa: S104 - only bound to see whether it is free
+        except OSError as error:
+            # Without the right to bind a low port nothing is known: the engine, which has it, will say.
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def local_ca_bundle() -> str:
+    """Return the CA bundle of a machine whose administrator added an authority of their own, else ""."""
+    named = os.environ.get("SSL_CERT_FILE", "")
+    added = _LOCAL_CAS.is_dir() and any(_LOCAL_CAS.glob("**/*.crt"))
+    if not named and not added:
+        return ""
+    return next((path for path in (named, *CA_BUNDLES) if path and Path(path).is_file()), "")
+
+
+def os_release() -> dict[str, str]:
+    """Return the fields of ``/etc/os-release``; empty where there is none."""
+    try:
+        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines if "=" in line)}
+
+
+def _debian_sources() -> list[list[str]]:
+    wanted = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
+    result = start(
+        Command(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages"), timeout=20)
+    ).result()
+    rows = [line.split("|") for line in result.stdout.splitlines()]
+    return [row for row in rows if len(row) == 3 and row[0] == row[1] == "Debian"]
+
+
+def debian_mirror() -> str:
+    """Return the Debian mirror that apt itself uses; "" when apt names none."""
+    return next((uri.rstrip("/") for _, _, uri in _debian_sources()), "")
+
+
+def debian_keyring() -> str:
+    """Return the keyring that signs Debian's packages; "" where it is not installed as a file."""
+    path = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    return str(path) if path.is_file() else ""
+
+
+def engine_version() -> str | None:
+    """Return the version of the engine that answers, None when none does."""
+    from .engine import Engine
+
+    try:
+        return Engine().version()
+    except SlipwayError:
+        return None
+
+
+def last_line(path: str) -> str:
+    """Return the last line of a log; "" when there is none."""
+    try:
+        return (Path(path).read_text(errors="replace").strip().splitlines() or [""])[-1]
+    except OSError:
+        return ""

@@ -1,0 +1,177 @@
+"""Day-to-day work on a running environment: logs, shell, containers, the database, cleaning up."""
+
+import re
+import sys
+
+from ..plan import build as build_planner
+from ..plan import clean as clean_planner
+from ..plan import shell as shell_planner
+from ..plan.compose import compose
+from ..plan.errors import InputError, RefusedError
+from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.lock import LOCK_LABEL
+from ..plan.secret import reveal
+from ..plan.stack import Service
+from ..plan.units import show_size
+from . import builds
+from .output import confirm, emit, emit_json, emit_table, note, printable
+from .project import Project
+
+
+def _docker_env(project: Project) -> dict[str, str]:
+    """Return what the docker command needs to find the profile's engine."""
+    env = project.profile.compose_env()
+    return {key: reveal(value) for key, value in env.items() if key.startswith("DOCKER_")}
+
+
+def _running(project: Project, service: Service) -> Container:
+    for one in project.engine.containers(project.stack.project):
+        if one.service == service.name and one.state == "running" and not one.oneoff:
+            return one
+    raise RefusedError(
+        f"service {service.name} of {project.stack.project} is not running",
+        f"start it: inv deploy.{project.profile.environment}",
+    )
+
+
+def logs(project: Project, services: tuple[str, ...], follow: bool, since: str, tail: str, grep: str) -> None:
+    """Write the services' logs to stdout; with ``grep`` only the lines that the regular expression finds."""
+    try:
+        pattern = re.compile(grep) if grep else None
+    except re.error as error:
+        raise InputError(
+            f"--grep {grep!r}: not a regular expression: {error}", "quote it, or escape its signs"
+        ) from None
+    names = [one.name for one in project.stack.select(services)] if services else []
+    options = [*(["--follow"] if follow else []), *(["--since", since] if since else []), "--tail", tail or "all"]
+    colour = [] if sys.stdout.isatty() and not pattern else ["--no-color"]
+    command = compose(project.profile, "logs", *colour, *options, *names, cwd=project.cwd)
+    if pattern is None:
+        project.runner.stream(command)
+        return
+    for line in project.runner.lines(command):
+        if pattern.search(line):
+            emit(printable(line.rstrip("\n")))
+            sys.stdout.flush()
+
+
+def ps(project: Project, json: bool) -> None:
+    """Report the containers of the project, stopped ones included."""
+    found = project.engine.containers(project.stack.project)
+    if json:
+        rows = [
+            {
+                "name": one.name,
+                "service": one.service,
+                "state": one.state,
+                "health": one.health,
+                "exit_code": one.exit_code,
+                "image": one.image_reference,
+                "ports": list(one.ports),
+            }
+            for one in found
+        ]
+        emit_json({"schema": "slipway/ps/v1", "environment": project.profile.environment, "containers": rows})
+        return
+    emit_table(
+        ("CONTAINER", "SERVICE", "STATE", "HEALTH", "IMAGE", "PORTS"),
+        [
+            (one.name, one.service, one.state, one.health or "-", one.image_reference, " ".join(one.ports) or "-")
+            for one in found
+        ],
+    )
+
+
+def shell(project: Project, name: str, command: str) -> None:
+    """Open a shell in a service, or in its debug stage beside it when its image has none."""
+    service = project.stack.service(name) if name else _default_service(project)
+    container = _running(project, service)
+    words = ("-c", command) if command else ()
+    tty = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    for path in shell_planner.SHELLS:
+        if project.engine.has_file(container.id, path):
+            project.runner.stream(shell_planner.inside(project.profile, service, path, words, tty, project.cwd))
+            return
+    image = _debug_image(project, service)
+    project.runner.stream(shell_planner.beside(container, image, words, tty, _docker_env(project)))
+
+
+def _default_service(project: Project) -> Service:
+    """Return the one long-running service that is built; raises InputError when there are several."""
+    built = [one for one in project.stack.built() if not project.stack.one_off(one)]
+    if len(built) == 1:
+        return built[0]
+    names = ", ".join(project.stack.services)
+    raise InputError("which service? there are several", f"inv shell --service NAME; there are: {names}")
+
+
+def _debug_image(project: Project, service: Service) -> str:
+    target = service.slipway.debug_target
+    if service.build is None:
+        raise RefusedError(
+            f"the image of {service.name} has no shell, and no build section that could make a debug stage",
+            "use an image that has one, or `docker debug`",
+        )
+    options = build_planner.Options((service.name,), target)
+    plan = builds.plan(project, options)
+    builds.carry_out(project, plan)
+    return plan.targets[0].reference
+
+
+def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
+    """Remove what the project made; says what first, and asks before volumes."""
+    name = project.stack.project
+    engine = project.engine
+    found = clean_planner.Leftovers(
+        containers=engine.containers(name) + engine.labelled(f"{LOCK_LABEL}={name}"),
+        networks=engine.networks(name),
+        images=engine.images(f"{PROJECT_LABEL}={name}"),
+        volumes=engine.volumes(name),
+    )
+    plan = clean_planner.plan(found, volumes, images, _docker_env(project))
+    if not plan.commands:
+        note(f"{name}: nothing to remove")
+        return
+    for line in plan.lines:
+        project.runner.show(line) if project.runner.dry else note(f"  {line}")
+    freed = f", frees up to {show_size(plan.freed)}" if plan.freed else ""
+    if not project.runner.dry:
+        note(f"{name}: {len(plan.lines)} things to remove{freed}")
+        if volumes and found.volumes:
+            confirm(f"remove the volumes of {name} and their data", yes)
+    for command in plan.commands:
+        project.runner.run(command)
+
+
+def run_job(project: Project, kind: str) -> None:
+    """Run the one-off service that declares ``x-slipway.job: kind``, with what it depends on."""
+    service = project.stack.job(kind)
+    command = compose(
+        project.profile,
+        *("run", "--rm", "--no-TTY", service.name),
+        cwd=project.cwd,
+        reason=f"{kind} by service {service.name}",
+    )
+    project.runner.run(command)
+
+
+def database_shell(project: Project, command: str) -> None:
+    """Open the client that the database service declares as ``x-slipway.client``."""
+    service = project.stack.role("database")
+    if not service.slipway.client:
+        raise InputError(
+            f"service {service.name} does not say x-slipway.client", 'for example client: [psql, "--username=app"]'
+        )
+    if not project.runner.dry:
+        _running(project, service)
+    tty = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    words = ("-c", command) if command else ()
+    flags = () if tty else ("--no-TTY",)
+    project.runner.stream(
+        compose(
+            project.profile,
+            *("exec", *flags, service.name, *service.slipway.client, *words),
+            cwd=project.cwd,
+            reason=f"client of {service.name}",
+        )
+    )

@@ -1,0 +1,75 @@
+"""Invoke's program, with the contract's answer to a command line that does not parse: two lines and exit code 2.
+
+The wrapper ``./inv`` and the ``inv`` that it puts into ``.venv/bin`` run this file. Invoke's own ``inv`` works
+too; it answers a typo in its own words, with exit code 1. This file stands alone: importing it through the
+package would load every task a second time.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from invoke import __version__
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program as InvokeProgram
+
+_INTERRUPTED = 130  # 128 + SIGINT
+_PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+@contextmanager
+def _mending(program: "Program") -> Iterator[None]:
+    try:
+        yield
+    except ParseError as error:
+        raise Exit(f"{error}\n  hint: {program.hint(str(error))}", code=2) from None
+    except KeyboardInterrupt:
+        raise Exit("stopped by SIGINT", code=_INTERRUPTED) from None
+
+
+class Program(InvokeProgram):
+    """Invoke's program with hints."""
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """Parse Invoke's own options."""
+        with _mending(self):
+            super().parse_core(argv)
+
+    def parse_collection(self) -> None:
+        """Load the tasks."""
+        with _mending(self):
+            super().parse_collection()
+
+    def parse_tasks(self) -> None:
+        """Parse the tasks and their options."""
+        with _mending(self):
+            super().parse_tasks()
+
+    def hint(self, message: str) -> str:
+        """Return what to do about a parse error: the nearest task, or where its options are shown."""
+        collection = getattr(self, "collection", None)
+        names = [] if collection is None else [n for name, more in collection.task_names.items() for n in (name, *more)]
+        words = [word for word in self.argv[1:] if not word.startswith("-")]
+        wrong = next((word for word in words if repr(word) in message), "")
+        if wrong and wrong not in names:
+            near = difflib.get_close_matches(wrong, names, n=3)
+            return f"did you mean {' or '.join(near)}? `inv --list` shows all" if near else "`inv --list` shows all tasks"
+        named = [word for word in words if word in names]
+        return f"`inv --help {named[-1]}` shows its options" if named else "`inv --help` shows the options"
+
+
+def main() -> int:
+    """Run a command line; returns the exit code of one that a closed pipe ended."""
+    try:
+        Program(name="inv", binary="inv", binary_names=["inv", "invoke"], version=__version__).run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `inv --list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

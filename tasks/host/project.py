@@ -1,0 +1,94 @@
+"""A Compose project as a task meets it: its profile, its model, and the facts that planners decide on."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from ..plan.build import Inputs
+from ..plan.compose import build_files, compose
+from ..plan.errors import InputError
+from ..plan.facts import Image
+from ..plan.profile import Profile
+from ..plan.stack import Stack, parse
+from ..plan.version import Version, version
+from . import files, git
+from .runner import Pending, Result, Runner, start
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Project:
+    """One environment of the Compose project that the settings name."""
+
+    def __init__(self, c: Context, environment: str = "", options: Mapping[str, str] | None = None) -> None:
+        self.settings = files.settings()
+        self.profile: Profile = files.load_profile(environment, options)
+        self.cwd = str(self.settings.project_dir)
+        self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
+        # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
+        self._model = self._start("config", "--format", "json")
+        self._hashes: Pending | None = None  # started when a task wants them
+
+    def _start(self, *words: str) -> Pending:
+        return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
+
+    @functools.cached_property
+    def stack(self) -> Stack:
+        """The Compose model; raises InputError with Compose's own words when it does not accept the files."""
+        return parse(json.loads(self._accepted(self._model.result()).stdout))
+
+    @functools.cached_property
+    def engine(self) -> "Engine":
+        """The engine that the profile points at."""
+        from ..plan.secret import reveal
+        from .engine import Engine
+
+        return Engine({key: reveal(value) for key, value in self.profile.compose_env().items()})
+
+    @functools.cached_property
+    def version(self) -> Version:
+        """The version of the checkout that holds the project."""
+        return version(git.facts(self.settings.project_dir))
+
+    def _accepted(self, result: Result) -> Result:
+        if result.exit_code == 0:
+            return result
+        from .machine import refuse_unfit_tools
+
+        refuse_unfit_tools()
+        lines = [line for line in result.stderr.splitlines() if "level=warning" not in line] or ["no message"]
+        names = ", ".join(build_files(self.profile))
+        raise InputError(
+            f"Compose does not accept {names} (environment {self.profile.environment}): {lines[-1].strip()}",
+            f"correct it; `inv env.show {self.profile.environment}` shows the values that the files got",
+        )
+
+    def start_hashes(self) -> Pending:
+        """Ask Compose for its configuration hashes while other work goes on."""
+        self._hashes = self._hashes or self._start("config", "--hash", "*")
+        return self._hashes
+
+    def hashes(self) -> dict[str, str]:
+        """Return Compose's configuration hash of each service."""
+        lines = self._accepted(self.start_hashes().result()).stdout.splitlines()
+        return dict(line.split(" ", 1) for line in lines if " " in line)
+
+    def images(self, stack: Stack) -> dict[str, Image]:
+        """Return the local images that the services name, by reference."""
+        return dict(self.engine.facts(stack.project, {one.image for one in stack.services.values()}).images)
+
+    def build_inputs(self, services: Sequence[str] = ()) -> dict[str, Inputs]:
+        """Return what the images of the selected services are made from."""
+        from . import sources
+
+        return sources.inputs(self.stack.built(services), self.engine)
+
+    def missing_secrets(self, stack: Stack) -> tuple[str, ...]:
+        """Return the files of secrets that services use and that do not exist."""
+        used = {name for service in stack.services.values() for name in service.secrets}
+        return tuple(one.file for name, one in stack.secrets.items() if name in used and not Path(one.file).exists())

@@ -1,0 +1,85 @@
+"""Reads what images are made from: Dockerfiles, build contexts, base images."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..plan.build import Inputs, dockerfile_path, local_contexts
+from ..plan.dockerfile import Dockerfile, parse
+from ..plan.errors import InputError
+from ..plan.stack import Build, Service
+from .engine import Engine, context_files
+
+_LOCAL_IMAGE = "docker-image://"
+_WHOLE = 4 * 2**20  # bytes; a larger file is known by its size and time of change
+
+
+def inputs(services: Iterable[Service], engine: Engine) -> dict[str, Inputs]:
+    """Return the inputs of each service that is built. A directory that several services share is read once."""
+    digests: dict[tuple[str, str], str] = {}
+    found = {}
+    for service in services:
+        build = service.recipe()
+        dockerfile = _dockerfile(service.name, build)
+        found[service.name] = Inputs(dockerfile, _contexts_digest(build, digests), _bases(build, dockerfile, engine))
+    return found
+
+
+def _dockerfile(service: str, build: Build) -> Dockerfile:
+    inline = build.extra.get("dockerfile_inline")
+    path = dockerfile_path(build)
+    if inline or not path:
+        return parse(str(inline or ""), build.arguments)
+    try:
+        return parse(Path(path).read_text(encoding="utf-8"), build.arguments)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such Dockerfile (service {service})", "correct build.context or build.dockerfile"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not a text file (service {service})", "name a Dockerfile") from None
+
+
+def _contexts_digest(build: Build, known: dict[tuple[str, str], str]) -> str:
+    """Return one digest over all directories of a build; "" when one is not a directory on this machine."""
+    if not build.context.startswith("/"):
+        return ""
+    remote = [value for value in build.contexts.values() if not value.startswith(("/", _LOCAL_IMAGE))]
+    if remote:
+        return ""
+    parts = []
+    for directory in local_contexts(build):
+        key = (directory, build.dockerfile if directory == build.context else "")
+        if key not in known:
+            known[key] = _directory_digest(*key)
+        parts.append(known[key])
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _directory_digest(directory: str, dockerfile: str) -> str:
+    digest = hashlib.sha256()
+    for name in context_files(directory, dockerfile):
+        path = Path(directory, name)
+        try:
+            status = path.lstat()
+            digest.update(f"{name}\0{status.st_mode:o}\0".encode(errors="surrogateescape"))
+            if path.is_symlink():
+                digest.update(os.fsencode(path.readlink()))
+            elif path.is_file():
+                large = status.st_size > _WHOLE
+                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode() if large else path.read_bytes())
+        except FileNotFoundError:
+            continue  # went away while we looked; the next look sees the same as BuildKit
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _bases(build: Build, dockerfile: Dockerfile, engine: Engine) -> dict[str, str]:
+    """Return the id of each local base image; a base that only the registry has is known by its name."""
+    bases = {}
+    for name in dockerfile.all_images():
+        mapped = build.contexts.get(name, name)
+        image = engine.image(mapped.removeprefix(_LOCAL_IMAGE)) if not mapped.startswith("/") else None
+        bases[name] = image.id if image else mapped
+    return bases

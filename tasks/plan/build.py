@@ -1,0 +1,267 @@
+"""What a build does: one ``bake`` graph for all services, and whether it has to run at all."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from .command import Command
+from .dockerfile import Dockerfile
+from .errors import InputError
+from .facts import FINGERPRINT_LABEL, PROJECT_LABEL, SERVICE_LABEL, Image
+from .profile import Profile
+from .stack import Build, Service, Stack
+from .version import Version, tags
+
+# Passed at build only and never part of the Compose model, so the model is the same with and without Slipway.
+VERSION_ARGUMENTS = ("VERSION", "COMMIT", "BUILD_TIME")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks of a build."""
+
+    services: tuple[str, ...] = ()
+    target: str = ""
+    no_cache: bool = False
+    pull: bool = False
+    push: bool = False
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a service's image is made from: its Dockerfile, a digest of its contexts, its base images' ids."""
+
+    dockerfile: Dockerfile
+    contexts_digest: str
+    bases: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One service's part of the graph."""
+
+    service: str
+    target: str
+    reference: str
+    tags: tuple[tuple[str, str], ...]
+    arguments: Mapping[str, str]
+    build: Build
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """The targets to build and the command that builds them; ``unchanged`` services need no build."""
+
+    targets: tuple[Target, ...]
+    command: Command | None
+    causes: Mapping[str, str]
+    unchanged: tuple[str, ...] = ()
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return the repository and the tag of an image reference (``latest`` when it has none)."""
+    name = reference.partition("@")[0]
+    head, _, last = name.rpartition("/")
+    repository, _, tag = last.partition(":")
+    return f"{head}/{repository}" if head else repository, tag or "latest"
+
+
+def dockerfile_path(build: Build) -> str:
+    """Return where a build's Dockerfile is; "" when the context is not a local directory."""
+    if not build.context.startswith("/") or "dockerfile_inline" in build.extra:
+        return ""
+    return str(PurePosixPath(build.context) / build.dockerfile)
+
+
+def local_contexts(build: Build) -> tuple[str, ...]:
+    """Return the directories on this machine that a build reads."""
+    return tuple(path for path in (build.context, *build.contexts.values()) if path.startswith("/"))
+
+
+def _arguments(service: Service, declared: frozenset[str], built: Version) -> dict[str, str]:
+    values = dict(zip(VERSION_ARGUMENTS, (built.text, built.commit or "unknown", built.build_time), strict=True))
+    given = {**values, **service.recipe().arguments}
+    # An argument that no stage of the target takes cannot change it, and must not make it look changed.
+    return {name: value for name, value in given.items() if name in declared or name not in VERSION_ARGUMENTS}
+
+
+def _checked_target(service: Service, target: str, dockerfile: Dockerfile, explicit: bool) -> str:
+    if not target or not dockerfile.stages or dockerfile.find(target) is not None:
+        return target
+    names = ", ".join(dockerfile.names()) or "none with a name"
+    where = dockerfile_path(service.recipe()) or service.recipe().dockerfile
+    origin = "--target" if explicit else "build.target of the Compose file (often BUILD_TARGET of the profile)"
+    raise InputError(f"{where}: no stage {target!r} for service {service.name}", f"its stages: {names}; set {origin}")
+
+
+def fingerprint(target: str, build: Build, arguments: Mapping[str, str], inputs: Inputs) -> str:
+    """Return a digest over everything that goes into an image, "" when a part of it cannot be known."""
+    if not inputs.contexts_digest:
+        return ""
+    data = json.dumps(
+        {
+            "target": target,
+            "dockerfile": build.dockerfile,
+            "arguments": dict(sorted(arguments.items())),
+            "extra": build.extra,
+            "contexts": inputs.contexts_digest,
+            "bases": {name: inputs.bases.get(name, name) for name in inputs.dockerfile.images(target)},
+        },
+        sort_keys=True,
+    )
+    return hashlib.sha256(data.encode()).hexdigest()[:32]
+
+
+def target(service: Service, built: Version, inputs: Inputs, wanted_target: str = "") -> Target:
+    """Return one service's part of the graph; raises InputError for a stage that does not exist."""
+    build = service.recipe()
+    stage = _checked_target(service, wanted_target or build.target, inputs.dockerfile, bool(wanted_target))
+    arguments = _arguments(service, inputs.dockerfile.declared(stage), built)
+    repository, environment_tag = split_reference(service.image)
+    carried = tags(built, environment_tag)
+    if wanted_target and wanted_target != build.target:
+        # Another stage is another image: it must not take the name of the one that is deployed.
+        environment_tag = f"{environment_tag}-{wanted_target}"
+        carried = ((environment_tag, "--target"),)
+    return Target(
+        service=service.name,
+        target=stage,
+        reference=f"{repository}:{environment_tag}",
+        tags=carried,
+        arguments=arguments,
+        build=build,
+        fingerprint=fingerprint(stage, build, arguments, inputs),
+    )
+
+
+def _secrets(target: Target, profile: Profile, stack: Stack) -> list[str]:
+    specs = []
+    for entry in target.build.extra.get("secrets") or []:
+        name = entry["source"] if isinstance(entry, dict) else entry
+        if name in stack.secrets:
+            specs.append(f"id={name},src={stack.secrets[name].file}")
+    if bundle := profile.text("CA_BUNDLE"):
+        specs.append(f"id=ca,src={bundle}")
+    return specs
+
+
+def _bake_target(target: Target, profile: Profile, stack: Stack, options: Options) -> dict[str, Any]:
+    repository, _ = split_reference(target.reference)
+    extra = target.build.extra
+    labels = {
+        PROJECT_LABEL: stack.project,
+        SERVICE_LABEL: target.service,
+        **(extra.get("labels") or {}),
+    }
+    if target.fingerprint:
+        labels[FINGERPRINT_LABEL] = target.fingerprint
+    entry: dict[str, Any] = {
+        "context": target.build.context,
+        "dockerfile": target.build.dockerfile,
+        "target": target.target,
+        "args": dict(target.arguments),
+        "contexts": dict(target.build.contexts),
+        "labels": labels,
+        "tags": [f"{repository}:{tag}" for tag, _ in target.tags],
+        "secret": _secrets(target, profile, stack),
+        "ssh": list(extra.get("ssh") or []),
+        "platforms": list(options.platforms or profile.words("PLATFORMS") or extra.get("platforms") or []),
+        "cache-from": [*(extra.get("cache_from") or []), *profile.text("CACHE_FROM").split()],
+        "cache-to": [*(extra.get("cache_to") or []), *profile.text("CACHE_TO").split()],
+        "no-cache": options.no_cache or bool(extra.get("no_cache")),
+        "pull": options.pull or bool(extra.get("pull")),
+        "network": str(extra.get("network") or ""),
+        "dockerfile-inline": str(extra.get("dockerfile_inline") or ""),
+    }
+    return {key: value for key, value in entry.items() if value not in ("", [], {}, False)}
+
+
+def bake_file(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options) -> str:
+    """Return the bake definition (JSON) of all targets; they are built in one graph, in parallel."""
+    definition = {
+        "group": {"default": {"targets": [target.service for target in targets]}},
+        "target": {target.service: _bake_target(target, profile, stack, options) for target in targets},
+    }
+    return json.dumps(definition, sort_keys=True)
+
+
+def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options, cwd: str) -> Command:
+    argv = ["docker", "buildx", "bake", "-f", "-", "--push" if options.push else "--load"]
+    return Command(
+        tuple(argv),
+        env={key: value for key, value in profile.compose_env().items() if key.startswith(("DOCKER_", "BUILDX_"))},
+        stdin=bake_file(targets, profile, stack, options),
+        cwd=cwd,
+        reason=f"build {', '.join(target.service for target in targets)}",
+    )
+
+
+def _cause(target: Target, images: Mapping[str, Image]) -> str:
+    """Return why a target has to be built, "" when its image is there and made from the same inputs."""
+    image = images.get(target.reference)
+    if image is None:
+        return f"image {target.reference} does not exist"
+    if not target.fingerprint:
+        return "its context is not a directory on this machine"
+    recorded = image.labels.get(FINGERPRINT_LABEL, "")
+    if not recorded:
+        return f"image {target.reference} was not built by Slipway"
+    return "" if recorded == target.fingerprint else "its sources, arguments or base images changed"
+
+
+def plan(
+    stack: Stack,
+    profile: Profile,
+    built: Version,
+    inputs: Mapping[str, Inputs],
+    options: Options,
+    cwd: str,
+    images: Mapping[str, Image] | None = None,
+) -> BuildPlan:
+    """Return what to build.
+
+    With ``images`` (what the engine has, by reference) services whose image is made from the same inputs are
+    left out; without, everything selected is handed to BuildKit, which knows best.
+    """
+    targets = tuple(
+        target(service, built, inputs[service.name], options.target) for service in stack.built(options.services)
+    )
+    _refuse_two_owners(targets)
+    if images is None:
+        causes = {one.service: "asked for" for one in targets}
+    else:
+        causes = {one.service: cause for one in targets if (cause := _cause(one, images))}
+    needed = tuple(one for one in targets if one.service in causes)
+    unchanged = tuple(one.service for one in targets if one.service not in causes)
+    command = _command(needed, profile, stack, options, cwd) if needed else None
+    return BuildPlan(needed, command, causes, unchanged)
+
+
+def _refuse_two_owners(targets: Iterable[Target]) -> None:
+    """Refuse two services that would write different images under one name; same content is built once."""
+    owners: dict[str, Target] = {}
+    for one in targets:
+        first = owners.setdefault(one.reference, one)
+        if first is not one and (first.fingerprint, first.target) != (one.fingerprint, one.target):
+            raise InputError(
+                f"services {first.service} and {one.service} both build {one.reference}, from different inputs",
+                "give each its own image: name in the Compose file",
+            )
+
+
+def explain_failure(output: str, exit_code: int, free_bytes: int | None) -> tuple[str, str]:
+    """Return the line and the hint for a failed build, from the end of BuildKit's output and the free disk space."""
+    if "no space left on device" in output.lower() or (free_bytes is not None and free_bytes < 64 * 2**20):
+        return (
+            "build failed: the engine's disk is full",
+            "nothing was changed; free space: `inv clean --images`, or `docker buildx prune` for the build cache",
+        )
+    for line in output.splitlines():
+        if line.startswith("ERROR: "):
+            return f"build failed: {line.removeprefix('ERROR: ')}", "the failing instruction is above"
+    return f"build failed with exit code {exit_code}", "the failing instruction is above"

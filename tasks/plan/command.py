@@ -1,0 +1,46 @@
+"""A command as data: what to run, with what environment and input; never run from here."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .secret import Secret
+
+_NO_ENV: Mapping[str, "str | Secret"] = {}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process to run.
+
+    ``env`` is what is set beside the caller's environment. ``stdin`` is text fed to the process;
+    ``None`` inherits the caller's. ``timeout`` is in seconds; ``None`` waits for ever.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str | Secret] = field(default_factory=lambda: _NO_ENV)
+    stdin: str | None = None
+    cwd: str | None = None
+    timeout: float | None = None
+    reason: str = ""
+
+    def shell(self) -> str:
+        """Return the command as one line that can be pasted into ``sh``, without its environment."""
+        line = shlex.join(self.argv)
+        if self.stdin is not None:
+            line = f"printf '%s' {shlex.quote(self.stdin)} | {line}"
+        return line
+
+
+def exports(env: Mapping[str, str | Secret]) -> tuple[str, ...]:
+    """Return the ``sh`` lines that set ``env``.
+
+    A secret is not printed: its line stops the shell when the variable is not set.
+    """
+    lines = []
+    for key, value in sorted(env.items()):
+        if isinstance(value, Secret):
+            lines.append(f': "${{{key}:?is secret and not printed: export it before pasting}}"')
+        else:
+            lines.append(f"export {key}={shlex.quote(value)}")
+    return tuple(lines)

@@ -1,0 +1,217 @@
+"""What a deploy has to change, and the steps that change it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .build import BuildPlan
+from .command import Command
+from .compose import compose
+from .errors import InputError, RefusedError
+from .facts import Container, EngineFacts
+from .profile import Profile
+from .stack import Service, Stack
+
+# What a service needs: nothing, a look until it is healthy, or a change of its containers.
+UNCHANGED, WAIT, START, CREATE, RECREATE, RUN, SCALE = (
+    "unchanged",
+    "wait",
+    "start",
+    "create",
+    "recreate",
+    "run",
+    "scale",
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a deploy decides on.
+
+    ``hashes`` are Compose's own configuration hashes by service; ``missing_secrets`` the files that do not
+    exist; ``taken_ports`` published ports that something outside the project listens on.
+    """
+
+    engine: EngineFacts
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    missing_secrets: tuple[str, ...] = ()
+    taken_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one service, and why."""
+
+    service: str
+    action: str
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a deploy; a step without a command is the wait for health."""
+
+    name: str
+    command: Command
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The changes of a deploy and its ordered steps; no steps when there is nothing to do."""
+
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...]
+    orphans: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> tuple[Change, ...]:
+        """The services that something happens to."""
+        return tuple(change for change in self.changes if change.action != UNCHANGED)
+
+
+def _container_causes(service: Service, container: Container, facts: Facts) -> list[str]:
+    causes = []
+    wanted = facts.hashes.get(service.name, "")
+    if wanted and container.config_hash != wanted:
+        causes.append("configuration changed")
+    image = facts.engine.images.get(service.image)
+    used = container.created_from or container.image_id
+    if image is not None and used != image.id:
+        causes.append(f"image {service.image} changed")
+    return causes
+
+
+def _one_off_change(service: Service, containers: list[Container], causes: list[str]) -> Change:
+    if not containers:
+        return Change(service.name, RUN, ("it has not run yet",))
+    if causes:
+        return Change(service.name, RUN, tuple(causes))
+    last = containers[-1]
+    if last.state == "running":
+        return Change(service.name, WAIT, ("it is running",))
+    if last.state != "exited" or last.exit_code != 0:
+        return Change(service.name, RUN, (f"its last run ended with exit code {last.exit_code}",))
+    return Change(service.name, UNCHANGED)
+
+
+def _state_change(service: Service, containers: list[Container]) -> Change:
+    stopped = [one for one in containers if one.state != "running"]
+    if stopped:
+        return Change(service.name, START, tuple(f"{one.name} is {one.state}" for one in stopped))
+    unready = [one for one in containers if service.health_check and one.health != "healthy"]
+    if unready:
+        return Change(service.name, WAIT, tuple(f"{one.name} is {one.health or 'unknown'}" for one in unready))
+    return Change(service.name, UNCHANGED)
+
+
+def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> Change:
+    """Return what has to happen to one service."""
+    containers = [one for one in facts.engine.containers if one.service == service.name and not one.oneoff]
+    causes = list(dict.fromkeys(cause for one in containers for cause in _container_causes(service, one, facts)))
+    if build_cause:
+        causes.insert(0, f"image to be built: {build_cause}")
+    if one_off:
+        return _one_off_change(service, containers, causes)
+    if not containers and service.replicas:
+        return Change(service.name, CREATE, tuple(causes) or ("no container",))
+    if causes:
+        return Change(service.name, RECREATE, tuple(causes))
+    if len(containers) != service.replicas:
+        return Change(service.name, SCALE, (f"{len(containers)} of {service.replicas} containers",))
+    return _state_change(service, containers)
+
+
+def _refuse(stack: Stack, profile: Profile, facts: Facts) -> None:
+    if facts.missing_secrets:
+        names = ", ".join(facts.missing_secrets)
+        hint = (
+            "./inv setup makes them"
+            if profile.flag("GENERATE_SECRETS")
+            else "write them there (mode 0644 in a directory of mode 0700), or point SECRETS_DIR to where they are"
+        )
+        raise InputError(f"secret files of project {stack.project} do not exist: {names}", hint)
+    if facts.taken_ports:
+        ports = ", ".join(str(port) for port in facts.taken_ports)
+        owners = ", ".join(
+            f"{service.name} publishes {port.published}"
+            for service in stack.services.values()
+            for port in service.ports
+            if port.published in facts.taken_ports
+        )
+        raise RefusedError(
+            f"port {ports} is already taken on this machine ({owners})",
+            f"stop what listens there (`ss -ltnp`), or set another port in envs/{profile.environment}.local.env",
+        )
+
+
+def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: str) -> Plan:
+    """Return the plan of a deploy.
+
+    Raises InputError for missing secret files and RefusedError for a port that is taken, before anything runs.
+    """
+    changes = tuple(
+        change(service, facts, build.causes.get(service.name, ""), stack.one_off(service))
+        for service in stack.services.values()
+    )
+    orphans = tuple(one.name for one in facts.engine.containers if one.service not in stack.services and not one.oneoff)
+    if all(one.action == UNCHANGED for one in changes):
+        return Plan(changes, (), orphans)
+    _refuse(stack, profile, facts)
+    steps = [Step("build", build.command)] if build.command else []
+    if any(one.action not in (UNCHANGED, WAIT) for one in changes):
+        up = compose(profile, "up", "--detach", "--no-build", cwd=cwd, reason="create and start what changed")
+        steps.append(Step("up", up))
+    steps.append(Step("wait", _wait(profile, cwd)))
+    return Plan(changes, tuple(steps), orphans)
+
+
+def _wait(profile: Profile, cwd: str) -> Command:
+    """Return the command that does by hand what Slipway does by the engine's events."""
+    return compose(
+        profile,
+        *("up", "--detach", "--no-build", "--no-recreate", "--wait"),
+        *("--wait-timeout", f"{profile.duration('HEALTH_TIMEOUT'):.0f}"),
+        cwd=cwd,
+        reason="wait until every service is healthy (Slipway itself listens to the engine's events)",
+    )
+
+
+def verdict(stack: Stack, containers: tuple[Container, ...]) -> str:
+    """Return "ready" when every service is as it should be, "" to wait on, else the reason why it never will be."""
+    waiting = False
+    for service in stack.services.values():
+        mine = [one for one in containers if one.service == service.name and not one.oneoff]
+        if not mine and service.replicas:
+            return f"{service.name} has no container"
+        for container in mine:
+            word = _container_verdict(stack, service, container)
+            if word not in ("ready", ""):
+                return word
+            waiting = waiting or not word
+    return "" if waiting else "ready"
+
+
+def _container_verdict(stack: Stack, service: Service, container: Container) -> str:
+    if stack.one_off(service):
+        if container.state == "exited":
+            failed = f"{container.name} ended with exit code {container.exit_code}"
+            return "ready" if container.exit_code == 0 else failed
+        return ""
+    if container.health == "unhealthy":
+        return f"{container.name} is unhealthy"
+    if container.state in ("exited", "dead") and not service.restarts:
+        return f"{container.name} ended with exit code {container.exit_code}"
+    if container.state != "running":
+        return ""
+    return "ready" if container.health == "healthy" or not service.health_check else ""
+
+
+def failed_containers(stack: Stack, containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    """Return the containers that keep a deploy from being ready."""
+    bad = []
+    for container in containers:
+        service = stack.services.get(container.service)
+        if service is None or container.oneoff:
+            continue
+        if container.state != "created" and _container_verdict(stack, service, container) != "ready":
+            bad.append(container)
+    return tuple(bad)

@@ -1,0 +1,73 @@
+"""What the engine says, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+HASH_LABEL = "com.docker.compose.config-hash"
+IMAGE_LABEL = "com.docker.compose.image"
+FINGERPRINT_LABEL = "slipway.fingerprint"
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a Compose project. ``state`` and ``health`` are the engine's words; times RFC 3339."""
+
+    id: str
+    name: str
+    project: str
+    service: str
+    image_id: str
+    state: str
+    number: int = 1
+    health: str = ""
+    exit_code: int = 0
+    oneoff: bool = False
+    config_hash: str = ""
+    image_reference: str = ""
+    created_from: str = ""
+    ports: tuple[str, ...] = ()
+    started: str = ""
+    oom_killed: bool = False
+    restarting: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """One local image; ``size`` in bytes, ``created`` RFC 3339."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size: int = 0
+    created: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageLayer:
+    """One instruction of an image and what it adds, in bytes."""
+
+    instruction: str
+    size: int
+
+
+@dataclass(frozen=True)
+class NamedResource:
+    """A network or a volume; ``size`` in bytes, -1 when the engine does not say."""
+
+    id: str
+    name: str
+    size: int = -1
+    in_use: bool = False
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """One look at the engine: a project's containers, and those of the images its services name that exist."""
+
+    containers: tuple[Container, ...] = ()
+    images: Mapping[str, Image] = field(default_factory=dict)

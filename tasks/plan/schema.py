@@ -1,0 +1,173 @@
+"""The keys of a profile: type, default and meaning. The profile reference in the README is generated from here."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", re.ASCII)
+_PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9_.]+)?"
+
+
+def seconds(text: str) -> float | None:
+    """Return a duration such as ``1m30s`` or ``500ms`` in seconds, ``None`` when the text is not one."""
+    if not _DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+@dataclass(frozen=True)
+class Type:
+    """What a value may look like; ``expected`` completes the sentence "expected …"."""
+
+    name: str
+    expected: str
+    accepts: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One documented key of a profile. ``separator`` splits a list into its items."""
+
+    name: str
+    type: Type
+    default: str
+    doc: str
+    example: str
+    separator: str = ","
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    # compiled at first use: most profiles use few of these
+    return lambda text: re.fullmatch(pattern, text, re.ASCII) is not None
+
+
+def _choice(*words: str) -> Type:
+    return Type("|".join(words), " or ".join(words), lambda text: text in words)
+
+
+TEXT = Type("text", "text", lambda text: True)
+DURATION = Type("duration", "a duration such as 30s", lambda text: seconds(text) is not None)
+FLAG = _choice("true", "false")
+# Compose's own switches also know 1 and 0: https://docs.docker.com/compose/how-tos/environment-variables/envvars/
+SWITCH = _choice("true", "false", "1", "0")
+INTEGER = Type("integer", "a whole number such as 4", _matches(r"-?[0-9]{1,9}"))
+STAGE = Type("stage", "the name of a Dockerfile stage such as production", _matches(r"[A-Za-z][A-Za-z0-9_.-]*"))
+PLATFORMS = Type("platforms", "os/arch, comma separated, such as linux/amd64,linux/arm64",
+                 _matches(rf"{_PLATFORM}(?:,{_PLATFORM})*"))  # fmt: skip
+NAMES = Type(
+    "names", "variable names, comma separated", _matches(r"[A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*")
+)
+SPECS = Type(
+    "cache specs",
+    "buildx cache specs separated by spaces, such as type=registry,ref=registry.example.com/cache",
+    lambda text: all("type=" in spec or "=" not in spec for spec in text.split()),
+)
+# https://docs.docker.com/reference/compose-file/version-and-name/
+PROJECT = Type(
+    "project name",
+    "a Compose project name: lower-case letters, digits, - and _, first a letter or digit",
+    _matches(r"[a-z0-9][a-z0-9_-]*"),
+)
+ENDPOINT = Type(
+    "endpoint",
+    "an engine address such as ssh://deploy@host, tcp://host:2376 or unix:///var/run/docker.sock",
+    _matches(r"(?:ssh|tcp|unix|npipe|fd|http|https)://.*"),
+)
+
+SLIPWAY = (
+    Key("BUILD_TARGET", STAGE, "", "Dockerfile stage to build; empty: what the Compose file says.", "production"),
+    Key("HEALTH_TIMEOUT", DURATION, "60s", "How long a deploy waits for every service to be healthy.", "1m30s"),
+    Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
+    Key("GENERATE_SECRETS", FLAG, "false",
+        "`inv setup` may make missing development secrets and a self-signed certificate.", "true"),
+    Key("BASE_IMAGES", _choice("registry", "local"), "registry",
+        "Where base images come from: pulled, or stand-ins that `inv image.bases` builds on this machine.", "local"),
+    Key("BASE_IMAGES_FILE", TEXT, "", "Compose file that builds the stand-in base images.",
+        "airgap/docker-compose.bases.yml"),
+    Key("BASE_IMAGES_OVERRIDE", TEXT, "",
+        "Compose override that maps FROM names to the stand-ins; used when BASE_IMAGES=local.",
+        "airgap/docker-compose.airgap.yml"),
+    Key("CA_BUNDLE", TEXT, "", "File with CA certificates that builds get as the BuildKit secret `ca`.",
+        "/etc/ssl/certs/ca-certificates.crt"),
+    Key("CACHE_FROM", SPECS, "", "Build caches to read: buildx specs, separated by spaces (a spec has commas).",
+        "type=registry,ref=registry.example.com/cache", " "),
+    Key("CACHE_TO", SPECS, "", "Build caches to write: buildx specs, separated by spaces.",
+        "type=registry,ref=registry.example.com/cache,mode=max", " "),
+    Key("PLATFORMS", PLATFORMS, "", "Platforms to build for; empty: the engine's own.", "linux/amd64,linux/arm64"),
+    Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
+)  # fmt: skip
+
+COMPOSE = (
+    Key("COMPOSE_FILE", TEXT, "docker-compose.yml",
+        "Compose files, relative to the project directory, later ones on top.",
+        "docker-compose.yml:docker-compose.prod.yml", ":"),
+    Key("COMPOSE_PROJECT_NAME", PROJECT, "", "Name of the project; containers, networks and volumes carry it.",
+        "slipway-dev"),
+    Key("COMPOSE_PROFILES", TEXT, "", "Compose profiles to enable, comma separated.", "monitoring"),
+    Key("COMPOSE_PARALLEL_LIMIT", INTEGER, "", "How many engine calls Compose makes at once.", "4"),
+    Key("COMPOSE_PATH_SEPARATOR", TEXT, ":", "What separates the names in COMPOSE_FILE.", ";"),
+    Key("COMPOSE_IGNORE_ORPHANS", SWITCH, "", "Do not mention containers of services that are gone.", "true"),
+    Key("COMPOSE_REMOVE_ORPHANS", SWITCH, "", "Remove containers of services that are gone.", "true"),
+    Key("COMPOSE_CONVERT_WINDOWS_PATHS", SWITCH, "", "Convert Windows paths in volume definitions.", "true"),
+    Key("COMPOSE_STATUS_STDOUT", SWITCH, "", "Write status messages to stdout.", "false"),
+    Key("COMPOSE_ANSI", _choice("never", "always", "auto"), "", "Colours in Compose's own output.", "never"),
+    Key("COMPOSE_PROGRESS", _choice("auto", "tty", "plain", "json", "quiet"), "", "How Compose shows progress.",
+        "plain"),
+    Key("COMPOSE_MENU", SWITCH, "", "The menu of an attached `docker compose up`.", "false"),
+    Key("COMPOSE_EXPERIMENTAL", SWITCH, "", "Compose's experimental features.", "false"),
+    Key("COMPOSE_BAKE", SWITCH, "", "Let Compose build through Bake.", "true"),
+)  # fmt: skip
+
+DOCKER = (
+    Key("DOCKER_HOST", ENDPOINT, "", "Engine to work on.", "ssh://deploy@staging.example.com"),
+    Key("DOCKER_CONTEXT", TEXT, "", "Docker context to work on; not together with DOCKER_HOST.", "staging"),
+    Key("DOCKER_TLS_VERIFY", TEXT, "", "Not empty: verify the engine's certificate.", "1"),
+    Key("DOCKER_CERT_PATH", TEXT, "", "Directory with the client's TLS certificates.", "/etc/docker/client"),
+    Key("DOCKER_CONFIG", TEXT, "", "Directory of Docker's own configuration and logins.", "/srv/ci/docker"),
+    Key("DOCKER_DEFAULT_PLATFORM", PLATFORMS, "", "Platform of images when nothing else says one.", "linux/amd64"),
+    Key("DOCKER_API_VERSION", TEXT, "", "Engine API version to use.", "1.45"),
+    Key("DOCKER_BUILDKIT", SWITCH, "", "Build with BuildKit.", "1"),
+    Key("BUILDKIT_PROGRESS", _choice("auto", "tty", "plain", "rawjson", "quiet"), "", "How builds show progress.",
+        "plain"),
+    Key("BUILDX_BUILDER", TEXT, "", "Buildx builder to build with.", "multi"),
+)  # fmt: skip
+
+KEYS: Mapping[str, Key] = {key.name: key for key in (*SLIPWAY, *COMPOSE, *DOCKER)}
+
+_SECRET_WORDS = re.compile(
+    r"(?:\A|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|PASSPHRASE|PRIVATE_KEY|API_KEY|ACCESS_KEY|CREDENTIAL)(?:_|\Z)", re.I
+)
+_NOT_SECRET_END = re.compile(r"_(?:FILE|DIR|PATH|KEYS)\Z", re.I)
+_URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s]+)@")
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a variable of this name holds a secret itself, not the place of one."""
+    return _SECRET_WORDS.search(name) is not None and _NOT_SECRET_END.search(name) is None
+
+
+def url_passwords(value: str) -> tuple[str, ...]:
+    """Return the passwords of the URLs in a value (``postgres://user:password@host``)."""
+    return tuple(_URL_PASSWORD.findall(value))
+
+
+def reference() -> str:
+    """Return the profile reference as Markdown tables, one for each owner of keys."""
+    parts = []
+    for title, keys in (("Slipway", SLIPWAY), ("Compose", COMPOSE), ("Docker and Buildx", DOCKER)):
+        lines = [f"**{title}**", "", "| key | type | default | meaning | example |", "| --- | --- | --- | --- | --- |"]
+        for key in keys:
+            cells = (f"`{key.name}`", _cell(key.type.name), _code(key.default), _cell(key.doc), _code(key.example))
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""

@@ -1,0 +1,123 @@
+"""What it takes to make a Debian or Ubuntu machine ready."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .command import Command
+from .doctor import Finding
+from .errors import RefusedError
+
+# Debian 12's own packages are older than what is needed; these four of Debian 13 run on its C library.
+_DEBIAN_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
+_UBUNTU_PACKAGES = ("docker.io", "docker-compose-v2", "docker-buildx")
+_NEEDED_SUITE = "trixie"
+_OLDER_DEBIAN = ("bookworm",)
+_SOURCE = f"/etc/apt/sources.list.d/slipway-{_NEEDED_SUITE}.sources"
+_PIN = f"/etc/apt/preferences.d/slipway-{_NEEDED_SUITE}"
+_NO_START = "/usr/sbin/policy-rc.d"
+ENGINE_LOG = "/var/log/dockerd.log"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was found. ``mirror`` is the package source that apt itself uses, ``keyring`` the file that signs it."""
+
+    distribution: str
+    codename: str
+    root: bool
+    sudo: bool
+    systemd: bool
+    mirror: str = ""
+    keyring: str = ""
+    findings: tuple[Finding, ...] = ()
+    engine_installed: bool = False
+    engine_answers: bool = False
+    missing_programs: tuple[str, ...] = ()
+    remote: bool = False
+
+
+def _as_root(machine: Machine, *argv: str, stdin: str | None = None, reason: str = "") -> Command:
+    if not machine.root and not machine.sudo:
+        raise RefusedError(
+            "installing Docker needs root, and there is no sudo", "run ./inv setup as root, or install Docker by hand"
+        )
+    words = argv if machine.root else ("sudo", *argv)
+    return Command(tuple(words), stdin=stdin, env={"DEBIAN_FRONTEND": "noninteractive"}, reason=reason)
+
+
+def install(machine: Machine) -> tuple[Command, ...]:
+    """Return the commands that install what is missing; none when all is there.
+
+    Raises RefusedError on a distribution that Slipway does not know how to serve.
+    """
+    unfit = [one for one in machine.findings if one.fatal]
+    engine_missing = not machine.engine_answers and not machine.engine_installed and not machine.remote
+    if not unfit and not engine_missing and not machine.missing_programs:
+        return ()
+    if machine.distribution not in ("debian", "ubuntu"):
+        what = ", ".join([*(one.name for one in unfit), *machine.missing_programs]) or "Docker Engine"
+        raise RefusedError(
+            f"cannot install on {machine.distribution or 'this system'}: {what}",
+            "install Docker Engine, Compose and Buildx by your system's own means, then run ./inv doctor",
+        )
+    commands: list[Command] = []
+    packages: Sequence[str] = ()
+    if unfit or engine_missing:
+        packages = _UBUNTU_PACKAGES if machine.distribution == "ubuntu" else _DEBIAN_PACKAGES
+        if machine.codename in _OLDER_DEBIAN:
+            commands.extend(_newer_suite(machine))
+            packages = [f"{name}/{_NEEDED_SUITE}" for name in packages]
+        packages = [*packages, "iptables"]
+    commands.append(_as_root(machine, "apt-get", "update", "-q", reason="read the package lists"))
+    words = ("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, *machine.missing_programs)
+    commands.append(_as_root(machine, *words, reason="install what is missing"))
+    return tuple(commands)
+
+
+def _newer_suite(machine: Machine) -> list[Command]:
+    if not machine.mirror:
+        raise RefusedError(
+            "apt names no Debian mirror to take the newer Docker packages from",
+            "run `apt-get update`, or install Docker Engine, Compose and Buildx by hand",
+        )
+    source = f"Types: deb\nURIs: {machine.mirror}\nSuites: {_NEEDED_SUITE}\nComponents: main\n"
+    if machine.keyring:
+        source += f"Signed-By: {machine.keyring}\n"
+    # Priority 100: nothing of the newer suite is ever installed unless it is named with the suite.
+    pin = f"Package: *\nPin: release n={_NEEDED_SUITE}\nPin-Priority: 100\n"
+    reason = f"Docker's packages of Debian {_NEEDED_SUITE}, and only what is named"
+    return [
+        _as_root(machine, "tee", _SOURCE, stdin=source, reason=reason),
+        _as_root(machine, "tee", _PIN, stdin=pin),
+    ]
+
+
+def start_engine(machine: Machine) -> tuple[Command, bool]:
+    """Return the command that starts the engine, and whether it is one that goes on running."""
+    if machine.systemd:
+        return _as_root(machine, "systemctl", "enable", "--now", "docker", reason="start the engine"), False
+    # A container or CI machine often has no ip6tables; IPv6 is off for containers by default.
+    return _as_root(machine, "dockerd", "--ip6tables=false", reason="start the engine; no systemd here"), True
+
+
+def rootfs(suite: str, file: str, include: Sequence[str], mirror: str) -> Command:
+    """Return the command that makes a minimal root file system of a Debian suite as a tar file."""
+    words = ["mmdebstrap", "--variant=minbase"]
+    if include:
+        words.append(f"--include={','.join(include)}")
+    trimmed = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
+    words += [f"--dpkgopt=path-exclude={path}" for path in trimmed]
+    return Command((*words, suite, file, *([mirror] if mirror else [])), reason=f"root file system of Debian {suite}")
+
+
+def certificate(certificate_file: str, key_file: str, names: Sequence[str], days: int) -> Command:
+    """Return the command that makes a self-signed certificate for ``names`` (host names) and 127.0.0.1."""
+    alternatives = ",".join([*(f"DNS:{name}" for name in names), "IP:127.0.0.1", "IP:::1"])
+    return Command(
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", str(days), "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={alternatives}"),
+            *("-keyout", key_file, "-out", certificate_file),
+        ),
+        reason="self-signed certificate for development",
+    )
