@@ -23,6 +23,7 @@ from .output import confirm, emit_json, emit_table, note
 from .project import Project
 
 _LOG_LINES = 15
+_SETTLE = 1.0  # seconds
 
 
 def plan(project: Project, build: bool = False) -> planner.Plan:
@@ -139,11 +140,27 @@ def _wait(project: Project) -> None:
     stack = project.stack
     timeout = project.profile.duration("HEALTH_TIMEOUT")
     started = time.monotonic()
-    word = project.engine.wait(stack.project, lambda containers: planner.verdict(stack, containers), timeout)
-    if word != "ready":
-        reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
-        _blame(project, reason)
+    while True:
+        left = max(timeout - (time.monotonic() - started), 0.0)
+        word = project.engine.wait(stack.project, lambda containers: planner.verdict(stack, containers), left)
+        if word != "ready":
+            reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
+            _blame(project, reason)
+        if _settled(project, stack):
+            break
     note(f"healthy after {show_duration(time.monotonic() - started)}")
+
+
+def _settled(project: Project, stack: Stack) -> bool:
+    """Whether services without a health check still run after a moment: "running" alone is no sign of health."""
+    if all(one.health_check or stack.one_off(one) for one in stack.services.values()):
+        return True
+
+    def judge(containers: tuple[Container, ...]) -> str:
+        word = planner.verdict(stack, containers)
+        return "" if word == "ready" else word or "not ready"
+
+    return project.engine.wait(stack.project, judge, _SETTLE) == "timeout"
 
 
 def _blame(project: Project, reason: str) -> None:

@@ -194,10 +194,9 @@ class Engine:
         return True
 
     def wait(self, project: str, judge: Callable[[tuple[Container, ...]], str], timeout: float) -> str:
-        """Wait by the engine's events until ``judge`` is satisfied with the project's containers.
+        """Ask ``judge`` about the project's containers now and after each of the engine's events.
 
-        ``judge`` gets the containers and returns "" to go on waiting, "ready", or the reason why it can never
-        be. Returns its last word; raises nothing at the time limit (seconds) but returns "timeout".
+        Returns its first word that is not "", or "timeout" after ``timeout`` seconds.
         """
         started = time.time()
         deadline = started + timeout
@@ -206,8 +205,8 @@ class Engine:
             with self._answering():
                 # From one second ago: nothing between the look and the subscription is lost.
                 events = self._api.events(
-                    since=int(started) - 1,
-                    until=int(deadline) + 1,
+                    since=f"{started - 1:.3f}",
+                    until=f"{deadline:.3f}",
                     filters={"type": "container", "label": f"{PROJECT_LABEL}={project}"},
                     decode=True,
                 )

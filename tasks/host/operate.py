@@ -146,6 +146,8 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
 def run_job(project: Project, kind: str) -> None:
     """Run the one-off service that declares ``x-slipway.job: kind``, with what it depends on."""
     service = project.stack.job(kind)
+    if not project.runner.dry:
+        project.engine.version()  # an engine that is not there is said in our words, not in Compose's
     command = compose(
         project.profile,
         *("run", "--rm", "--no-TTY", service.name),

@@ -5,7 +5,6 @@ too; it answers a typo in its own words, with exit code 1. This file stands alon
 package would load every task a second time.
 """
 
-import difflib
 import os
 import sys
 from collections.abc import Iterator
@@ -43,7 +42,9 @@ class Program(InvokeProgram):
             super().parse_collection()
 
     def parse_tasks(self) -> None:
-        """Parse the tasks and their options."""
+        """Parse the tasks and their options; a bare ``--list`` has none, and needs no parser of all tasks."""
+        if self.args.list.value and not self.core.unparsed:
+            return
         with _mending(self):
             super().parse_tasks()
 
@@ -54,8 +55,11 @@ class Program(InvokeProgram):
         words = [word for word in self.argv[1:] if not word.startswith("-")]
         wrong = next((word for word in words if repr(word) in message), "")
         if wrong and wrong not in names:
+            import difflib
+
             near = difflib.get_close_matches(wrong, names, n=3)
-            return f"did you mean {' or '.join(near)}? `inv --list` shows all" if near else "`inv --list` shows all tasks"
+            suggestion = f"did you mean {' or '.join(near)}? " if near else ""
+            return f"{suggestion}`inv --list` shows all tasks"
         named = [word for word in words if word in names]
         return f"`inv --help {named[-1]}` shows its options" if named else "`inv --help` shows the options"
 

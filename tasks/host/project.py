@@ -1,10 +1,9 @@
 """A Compose project as a task meets it: its profile, its model, and the facts that planners decide on."""
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
@@ -31,7 +30,7 @@ class Project:
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
-        self._model = self._start("config", "--format", "json")
+        self._model = self._start("config")
         self._hashes: Pending | None = None  # started when a task wants them
 
     def _start(self, *words: str) -> Pending:
@@ -40,7 +39,7 @@ class Project:
     @functools.cached_property
     def stack(self) -> Stack:
         """The Compose model; raises InputError with Compose's own words when it does not accept the files."""
-        return parse(json.loads(self._accepted(self._model.result()).stdout))
+        return parse(model(self._accepted(self._model.result()).stdout))
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -92,3 +91,14 @@ class Project:
         """Return the files of secrets that services use and that do not exist."""
         used = {name for service in stack.services.values() for name in service.secrets}
         return tuple(one.file for name, one in stack.secrets.items() if name in used and not Path(one.file).exists())
+
+
+def model(text: str) -> Any:
+    """Return the Compose model that ``docker compose config`` printed.
+
+    It is read as YAML: Compose 2.26 leaves ``x-*`` fields of services out of its JSON. The parser is the one that
+    Invoke has loaded already.
+    """
+    from invoke.util import yaml
+
+    return yaml.safe_load(text)  # type: ignore[no-untyped-call]

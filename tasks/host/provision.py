@@ -16,7 +16,7 @@ from ..plan.profile import Profile
 from ..plan.stack import SecretFile, Stack, parse
 from . import builds, files, machine
 from .output import note
-from .project import Project
+from .project import Project, model
 from .runner import Runner, available, capture
 
 _PROGRAMS = ("git", "openssl")
@@ -182,13 +182,11 @@ def bases(project: Project, force: bool = False) -> None:
 
 
 def _bases_stack(project: Project, file: str) -> Stack:
-    import json
-
-    result = capture(compose(project.profile, "config", "--format", "json", cwd=project.cwd, files=(file,)))
+    result = capture(compose(project.profile, "config", cwd=project.cwd, files=(file,)))
     if result.exit_code != 0:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"Compose does not accept {file}: {last}", "correct it, or BASE_IMAGES_FILE of the profile")
-    return parse(json.loads(result.stdout))
+    return parse(model(result.stdout))
 
 
 def missing_bases(project: Project) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -183,6 +184,8 @@ class Runner:
         if self._print_only(command):
             return
         code, _ = self._wait(command, stdout=None, tail=False)
+        if code != 0 and _reader_gone():
+            raise BrokenPipeError  # some programs report it as a failure of their own
         if code != 0:
             raise CommandError(f"{command.argv[0]} {_subcommand(command)} ended with exit code {code}", code)
 
@@ -278,6 +281,16 @@ def _descriptor(stream: TextIO) -> int | None:
         return stream.fileno()
     except (OSError, ValueError):
         return None
+
+
+def _reader_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    descriptor = _descriptor(sys.stdout)
+    if descriptor is None:
+        return False
+    watch = select.poll()
+    watch.register(descriptor, select.POLLERR)
+    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _subcommand(command: Command) -> str:

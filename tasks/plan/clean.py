@@ -41,7 +41,8 @@ def plan(found: Leftovers, volumes: bool, images: bool, env: dict[str, str]) -> 
             commands.append(Command((*argv, *ids), env=env))
 
     lines += [f"container {one.name} ({one.state})" for one in found.containers]
-    remove(("docker", "rm", "--force"), [one.name for one in found.containers])
+    # Anonymous volumes go with their container, but only when volumes were asked for.
+    remove(("docker", "rm", "--force", *(["--volumes"] if volumes else [])), [one.name for one in found.containers])
     lines += [f"network {one.name}" for one in found.networks]
     remove(("docker", "network", "rm"), [one.name for one in found.networks])
     freed = 0

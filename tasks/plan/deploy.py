@@ -120,7 +120,7 @@ def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> C
     return _state_change(service, containers)
 
 
-def _refuse(stack: Stack, profile: Profile, facts: Facts) -> None:
+def _refuse_missing_secrets(stack: Stack, profile: Profile, facts: Facts) -> None:
     if facts.missing_secrets:
         names = ", ".join(facts.missing_secrets)
         hint = (
@@ -129,6 +129,9 @@ def _refuse(stack: Stack, profile: Profile, facts: Facts) -> None:
             else "write them there (mode 0644 in a directory of mode 0700), or point SECRETS_DIR to where they are"
         )
         raise InputError(f"secret files of project {stack.project} do not exist: {names}", hint)
+
+
+def _refuse_taken_ports(stack: Stack, profile: Profile, facts: Facts) -> None:
     if facts.taken_ports:
         ports = ", ".join(str(port) for port in facts.taken_ports)
         owners = ", ".join(
@@ -148,6 +151,7 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
 
     Raises InputError for missing secret files and RefusedError for a port that is taken, before anything runs.
     """
+    _refuse_missing_secrets(stack, profile, facts)
     changes = tuple(
         change(service, facts, build.causes.get(service.name, ""), stack.one_off(service))
         for service in stack.services.values()
@@ -155,7 +159,7 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
     orphans = tuple(one.name for one in facts.engine.containers if one.service not in stack.services and not one.oneoff)
     if all(one.action == UNCHANGED for one in changes):
         return Plan(changes, (), orphans)
-    _refuse(stack, profile, facts)
+    _refuse_taken_ports(stack, profile, facts)
     steps = [Step("build", build.command)] if build.command else []
     if any(one.action not in (UNCHANGED, WAIT) for one in changes):
         up = compose(profile, "up", "--detach", "--no-build", cwd=cwd, reason="create and start what changed")

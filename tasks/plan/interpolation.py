@@ -92,19 +92,21 @@ def _without_comment(line: str, quote: str) -> tuple[str, str]:
     """
     if not quote and "#" not in line and line.count("'") % 2 == 0 and line.count('"') % 2 == 0:
         return line, ""
-    index, before = 0, " "
+    index, before, significant = 0, " ", ":"
     while index < len(line):
         character = line[index]
         if quote:
-            if character == "\\" and quote == '"':
+            escaped = character == "\\" if quote == '"' else line.startswith("''", index)
+            if escaped:
                 index += 1
             elif character == quote:
                 quote = ""
         elif character == "#" and before in " \t":
             return line[:index], ""
-        elif character in "'\"" and before in " \t[{,:(":
-            quote = character
+        elif character in "'\"" and significant in ":-[{,":
+            quote = character  # only where a scalar begins: inside a plain one a quote is a character like others
         before = character
+        significant = character if character not in " \t" else significant
         index += 1
     return line, quote
 

@@ -166,19 +166,30 @@ def resolve(
     known = {*KEYS, *variables}
     every = [*faults]
     for layer, each in zip(layers, parsed, strict=True):
-        here = list(each.faults)
-        allowed = known.union(elsewhere) if layer.shared else known
-        for entry in each.entries:
-            where = f"{layer.name}:{entry.line}"
-            here += _value_faults(where, entry.key, entry.value, secret_keys)
-            here += _key_faults(where, entry.key, allowed, elsewhere, judged)
-        every += sorted(here, key=lambda fault: int(fault.where.rpartition(":")[2]))
+        every += _layer_faults(layer, each, secret_keys, known, elsewhere if judged else None)
     every += _outside_faults(found, secret_keys, known)
     every += _combination_faults(found, secret_keys, known.union(elsewhere, found))
     every += _missing_faults(environment, layers, parsed, found, variables)
     if every:
         raise _input_error(environment, every)
     return Profile(environment, MappingProxyType(dict(_values(found, secret_keys))))
+
+
+def _layer_faults(
+    layer: Layer,
+    parsed: Parsed,
+    secret_keys: Collection[str],
+    known: Collection[str],
+    elsewhere: Collection[str] | None,
+) -> list[Fault]:
+    """What is wrong with one file, in the order of its lines. Without ``elsewhere`` free variables are not judged."""
+    faults = list(parsed.faults)
+    allowed = {*known, *(elsewhere or ())} if layer.shared else known
+    for entry in parsed.entries:
+        where = f"{layer.name}:{entry.line}"
+        faults += _value_faults(where, entry.key, entry.value, secret_keys)
+        faults += _key_faults(where, entry.key, allowed, elsewhere)
+    return sorted(faults, key=lambda fault: int(fault.where.rpartition(":")[2]))
 
 
 @lru_cache(maxsize=64)
@@ -208,9 +219,7 @@ def _value_faults(where: str, key: str, text: str, secret_keys: Collection[str])
         yield Fault(where, f"{key}: expected {kind.expected}, got {shown}", hint)
 
 
-def _key_faults(
-    where: str, key: str, allowed: Collection[str], elsewhere: Collection[str], judged: bool
-) -> Iterator[Fault]:
+def _key_faults(where: str, key: str, allowed: Collection[str], elsewhere: Collection[str] | None) -> Iterator[Fault]:
     if key in allowed:
         return
     if key.startswith("SLIPWAY_"):
@@ -221,13 +230,13 @@ def _key_faults(
         )
     elif key in _LAYERS_ONLY:
         yield Fault(where, f"{key}: the layers are the only files variables come from", "remove the line")
-    elif judged and key in elsewhere:
+    elif elsewhere is not None and key in elsewhere:
         yield Fault(
             where,
             f"{key}: no Compose file of this environment interpolates it, only those of others",
             "remove the line, or move it to base.env",
         )
-    elif judged:
+    elif elsewhere is not None:
         near = _nearest(key, allowed)
         yield Fault(
             where,
@@ -254,7 +263,7 @@ def _outside_faults(
             continue
         yield from _value_faults(setting.origin, key, setting.text, secret_keys)
         if setting.origin.startswith("--"):
-            yield from _key_faults(setting.origin, key, known, (), True)
+            yield from _key_faults(setting.origin, key, known, ())
 
 
 def _is_text(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Compose model as typed data: what ``docker compose config --format json`` says."""
+"""The Compose model as typed data: what ``docker compose config`` says."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -170,6 +170,12 @@ def _known(found: Mapping[str, Any], known: tuple[str, ...], where: str) -> None
             raise InputError(f"{where}: unknown key {key!r}", _suggest(key, known))
 
 
+def full_reference(image: str) -> str:
+    """Return an image reference with its tag: ``latest`` when it has neither tag nor digest."""
+    last = image.rpartition("/")[2]
+    return image if ":" in last or "@" in last else f"{image}:latest"
+
+
 def _settings(raw: object, where: str) -> SlipwaySettings:
     found = _object(raw, where)
     _known(found, _SERVICE_KEYS, where)
@@ -225,7 +231,7 @@ def _service(name: str, raw: Mapping[str, Any], project: str) -> Service:
     replicas = deploy.get("replicas", raw.get("scale", 1))
     return Service(
         name=name,
-        image=str(raw.get("image") or f"{project}-{name}"),
+        image=full_reference(str(raw.get("image") or f"{project}-{name}")),
         build=_build(raw.get("build")),
         health_check=bool(health) and not health.get("disable") and health.get("test") != ["NONE"],
         depends_on={other: entry.get("condition", "") for other, entry in (raw.get("depends_on") or {}).items()},

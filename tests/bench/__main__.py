@@ -1,0 +1,10 @@
+"""All benchmarks: `python -m tests.bench`. Exit 1 when a ratio is over its bar."""
+
+import sys
+
+from tests.bench import building, deploying, listing
+
+figures = [listing.run(), *deploying.run(), *building.run()]
+for figure in figures:
+    print(figure.line())
+sys.exit(any(figure.ratio > figure.bar for figure in figures))

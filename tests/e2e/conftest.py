@@ -1,0 +1,60 @@
+"""A real engine, the sample stack in a copy of its own, and the promise that nothing of it stays behind."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import NOT_COPIED, ROOT, Checkout, Sample, leftovers, make_sample, remove
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of docker_project that tests may edit."""
+    target = tmp_path_factory.mktemp("project") / "docker_project"
+    shutil.copytree(ROOT / "docker_project", target, ignore=NOT_COPIED)
+    return target
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory, project_copy: Path) -> Iterator[Sample]:
+    """The sample stack deployed to dev, by the very task that a user types."""
+    base = tmp_path_factory.mktemp("sample")
+    made = make_sample(base, f"slipway-e2e-{os.getpid()}", project_copy)
+    try:
+        made.inv("setup", "deploy.dev")
+        yield made
+    finally:
+        for name in made.projects:
+            remove(name)
+    assert [left for name in made.projects for left in leftovers(name)] == []
+
+
+@pytest.fixture
+def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
+    """Make small Compose projects out of the image of the sample's database, which has a shell."""
+    image = f"{sample.project}/database:dev"
+    made: list[Checkout] = []
+
+    def make(compose: str, dockerfile: str = "", profile: str = "") -> Checkout:
+        name = f"slipway-small-{os.getpid()}-{next(_NUMBERS)}"
+        directory = tmp_path / f"project{len(made)}"
+        (directory / "envs").mkdir(parents=True)
+        (directory / "compose.yaml").write_text(compose.replace("IMAGE", image))
+        if dockerfile:
+            (directory / "Dockerfile").write_text(dockerfile.replace("IMAGE", image))
+        (directory / "envs" / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
+        (directory / "envs" / "dev.env").write_text(f"HEALTH_TIMEOUT=20s\n{profile}")
+        made.append(Checkout(directory, directory / "envs", [name]))
+        return made[-1]
+
+    yield make
+    for checkout in made:
+        for name in checkout.projects:
+            remove(name)
+            assert leftovers(name) == []

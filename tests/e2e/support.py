@@ -1,0 +1,148 @@
+"""Projects on a real engine: how tests and benchmarks make them, use them and remove them."""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tasks" / "host" / "program.py"
+NOT_COPIED = shutil.ignore_patterns("secrets", "*.crt", "*.key")
+DOCKER = shutil.which("docker") or "docker"
+
+
+@dataclass
+class Checkout:
+    """A Compose project with profiles of its own, and the command line that works on it."""
+
+    project_dir: Path
+    envs_dir: Path
+    projects: list[str] = field(default_factory=list)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the process environment of a task: no SLIPWAY_*, COMPOSE_* of the caller leaks in."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLIPWAY_", "COMPOSE_"))}
+        return {
+            **kept,
+            "SLIPWAY_PROJECT_DIR": str(self.project_dir),
+            "SLIPWAY_ENVS_DIR": str(self.envs_dir),
+            **extra,
+        }
+
+    def command(self, *words: str) -> list[str]:
+        """Return the argument list of a task."""
+        return [sys.executable, str(PROGRAM), "--search-root", str(ROOT), *words]
+
+    def inv(
+        self, *words: str, code: int = 0, stdin: str | None = None, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a task without a terminal and hold its exit code."""
+        result = subprocess.run(
+            self.command(*words),
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            env=self.environment(**extra),
+            timeout=900,
+            check=False,
+        )
+        assert result.returncode == code, f"{words}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        assert "Traceback" not in result.stderr
+        return result
+
+    def json(self, *words: str, code: int = 0, **extra: str) -> dict[str, Any]:
+        """Run a task with --json and return its document."""
+        document: dict[str, Any] = json.loads(self.inv(*words, "--json", code=code, **extra).stdout)
+        return document
+
+
+def docker(*words: str, check: bool = True) -> str:
+    """Run the docker command and return what it printed."""
+    return subprocess.run([DOCKER, *words], capture_output=True, text=True, check=check, timeout=300).stdout.strip()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def leftovers(project: str) -> list[str]:
+    """Return everything on the engine that carries a project's name."""
+    label = f"label=com.docker.compose.project={project}"
+    return [
+        *docker("ps", "-aq", "--filter", label).splitlines(),
+        *docker("ps", "-aq", "--filter", f"label=slipway.lock={project}").splitlines(),
+        *docker("network", "ls", "-q", "--filter", label).splitlines(),
+        *docker("volume", "ls", "-q", "--filter", label).splitlines(),
+        *docker("image", "ls", "-q", "--filter", label).splitlines(),
+    ]
+
+
+def remove(project: str) -> None:
+    """Remove everything of a project without the help of what is being tested."""
+    label = f"label=com.docker.compose.project={project}"
+    for listing, removal in (
+        (("ps", "-aq", "--filter", label), ("rm", "-f", "-v")),
+        (("ps", "-aq", "--filter", f"label=slipway.lock={project}"), ("rm", "-f")),
+        (("network", "ls", "-q", "--filter", label), ("network", "rm")),
+        (("volume", "ls", "-q", "--filter", label), ("volume", "rm", "-f")),
+        (("image", "ls", "-q", "--filter", label), ("image", "rm", "-f")),
+    ):
+        if ids := sorted(set(docker(*listing).splitlines())):
+            docker(*removal, *ids, check=False)
+
+
+@dataclass
+class Sample(Checkout):
+    """The sample stack with ports of its own."""
+
+    project: str = ""
+    https_port: int = 0
+    http_port: int = 0
+    certificate: Path = Path()
+
+    def get(self, path: str, data: dict[str, Any] | None = None) -> tuple[int, Any]:
+        """Ask nginx over HTTPS, trusting only the certificate that setup made; return status and JSON."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        body = json.dumps(data).encode() if data is not None else None
+        request = urllib.request.Request(
+            f"https://localhost:{self.https_port}{path}", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return answer.status, json.load(answer)
+
+
+def make_sample(base: Path, name: str, project_dir: Path) -> Sample:
+    """Write profiles that give a copy of the sample stack its own project name, images, ports and secrets."""
+    envs = base / "envs"
+    shutil.copytree(ROOT / "envs", envs)
+    sample = Sample(project_dir, envs, [name], name, free_port(), free_port(), base / "tls" / "tls.crt")
+    database_port = free_port()
+    _local_layer(envs, "dev", name, base, sample.http_port, sample.https_port, f"DATABASE_PORT={database_port}")
+    for environment in ("staging", "prod"):
+        own = f"{name}-{environment}"
+        _local_layer(envs, environment, own, base, free_port(), free_port(), "GENERATE_SECRETS=true")
+        sample.projects.append(own)
+    return sample
+
+
+def _local_layer(envs: Path, environment: str, name: str, base: Path, http: int, https: int, more: str) -> None:
+    lines = [
+        f"COMPOSE_PROJECT_NAME={name}",
+        f"IMAGE_REPOSITORY={name}",
+        f"HTTP_PORT={http}",
+        f"HTTPS_PORT={https}",
+        f"SECRETS_DIR={base / 'secrets'}",
+        f"TLS_DIR={base / 'tls'}",
+        more,
+    ]
+    (envs / f"{environment}.local.env").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,238 @@
+"""What goes wrong gets one clear line, the contract's exit code, and leaves nothing half done."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .support import Checkout, docker, leftovers
+
+SLEEPER = """
+services:
+  web:
+    image: IMAGE
+    command: [sleep, infinity]
+    init: true
+    healthcheck: {test: [CMD, "true"], interval: 2s, start_period: 10s, start_interval: 200ms}
+"""
+Small = Callable[..., Checkout]
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line]
+
+
+def test_a_service_that_crashes_at_start_fails_the_deploy_and_shows_its_last_words(small: Small) -> None:
+    checkout = small('services: {web: {image: IMAGE, command: [sh, -c, "echo last words; exit 3"]}}')
+    result = checkout.inv("deploy.dev", code=4)
+    assert "    last words" in result.stderr.splitlines()
+    assert "ended with exit code 3" in lines(result.stderr)[-2]
+    assert lines(result.stderr)[-1].startswith("  hint: ")
+
+
+def test_a_service_that_is_never_healthy_fails_after_the_health_timeout(small: Small) -> None:
+    compose = """
+    services:
+      web:
+        image: IMAGE
+        command: [sleep, infinity]
+        init: true
+        healthcheck: {test: [CMD, "false"], interval: 60s, start_period: 60s, start_interval: 60s}
+    """
+    checkout = small(compose)
+    started = time.monotonic()
+    result = checkout.inv("deploy.dev", code=4, HEALTH_TIMEOUT="2s")
+    assert time.monotonic() - started < 15
+    assert "not healthy within 2.0 s (HEALTH_TIMEOUT)" in result.stderr
+
+
+def test_an_unhealthy_service_fails_at_once(small: Small) -> None:
+    compose = """
+    services:
+      web:
+        image: IMAGE
+        command: [sleep, infinity]
+        init: true
+        healthcheck: {test: [CMD, "false"], interval: 200ms, retries: 2}
+    """
+    result = small(compose).inv("deploy.dev", code=4)
+    assert "is unhealthy" in result.stderr
+
+
+def test_a_port_that_is_taken_is_named_before_anything_runs(small: Small) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        checkout = small(SLEEPER + f'    ports: ["127.0.0.1:{port}:80"]\n')
+        result = checkout.inv("deploy.dev", code=3)
+    assert f"port {port} is already taken" in lines(result.stderr)[0]
+    assert leftovers(checkout.projects[0]) == []
+
+
+def test_a_stage_that_does_not_exist_is_answered_with_those_that_do(small: Small) -> None:
+    compose = "services: {web: {image: small/web, build: {context: ., target: prodution}}}"
+    dockerfile = "FROM IMAGE AS builder\nFROM builder AS production\n"
+    result = small(compose, dockerfile).inv("build", code=2)
+    assert "no stage 'prodution'" in result.stderr
+    assert "builder, production" in result.stderr
+
+
+def test_a_full_disk_during_a_build_is_called_that(small: Small) -> None:
+    compose = "services: {web: {image: small/web, build: .}}"
+    dockerfile = (
+        "FROM IMAGE\nUSER 0:0\n"
+        "RUN --mount=type=tmpfs,target=/full,size=1048576 dd if=/dev/zero of=/full/file bs=65536 count=64\n"
+    )
+    checkout = small(compose, dockerfile)
+    result = checkout.inv("build", code=1)
+    assert "the engine's disk is full" in lines(result.stderr)[-2]
+    assert checkout.inv("deploy.dev", code=4)
+
+
+def test_a_compose_file_that_compose_refuses_is_bad_input(small: Small) -> None:
+    result = small("services: {web: {imag: IMAGE}}").inv("deploy.dev", code=2)
+    assert "imag" in lines(result.stderr)[0]
+
+
+@pytest.mark.parametrize("task", ["deploy.dev", "deploy.status", "build", "ps", "clean", "db.migrate"])
+def test_an_engine_that_is_not_there_is_said_and_refused(small: Small, task: str) -> None:
+    compose = SLEEPER + "    x-slipway: {job: migrate}\n    build: .\n"
+    result = small(compose, "FROM IMAGE\n").inv(task, code=3, DOCKER_HOST="unix:///nonexistent.sock")
+    assert "no Docker engine answers at unix:///nonexistent.sock" in lines(result.stderr)[-2]
+
+
+def test_without_docker_the_way_to_get_it_is_said(small: Small, tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    result = small(SLEEPER).inv("deploy.dev", code=3, PATH=str(empty))
+    assert lines(result.stderr) == [
+        "docker: command not found",
+        "  hint: ./inv setup installs Docker Engine, Compose and Buildx",
+    ]
+
+
+def test_a_compose_that_is_too_old_is_named_with_both_versions(small: Small, tmp_path: Path) -> None:
+    """An old docker client, as Debian 12 and Ubuntu 22.04 have it: it does not know start_interval."""
+    old = tmp_path / "bin" / "docker"
+    old.parent.mkdir()
+    old.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '  "compose version --short") echo 2.5.0 ;;\n'
+        '  "buildx version") echo "docker: \'buildx\' is not a docker command." >&2; exit 1 ;;\n'
+        '  *) echo "services.web.healthcheck Additional property start_interval is not allowed" >&2; exit 15 ;;\n'
+        "esac\n"
+    )
+    old.chmod(0o755)
+    result = small(SLEEPER).inv("deploy.dev", code=3, PATH=f"{old.parent}:/usr/bin:/bin")
+    assert "found 2.5.0" in result.stderr
+    assert "needs 2.24 or newer" in result.stderr
+    assert "buildx missing" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [0.15, 0.6, 1.5, 3.0])
+def test_a_deploy_stopped_at_any_moment_leaves_no_lock_and_can_be_run_again(
+    small: Small, number: signal.Signals, after: float
+) -> None:
+    slow = """
+services:
+  first:
+    image: IMAGE
+    command: [sleep, infinity]
+    init: true
+    healthcheck: {test: [CMD, sh, -c, "[ -e /tmp/ready ] || { sleep 4; touch /tmp/ready; }"], interval: 1s, start_period: 20s, start_interval: 300ms}
+  web:
+    image: small/web
+    build: .
+    command: [sleep, infinity]
+    init: true
+    depends_on: {first: {condition: service_healthy}}
+"""  # noqa: E501
+    checkout = small(slow, f"FROM IMAGE\nUSER 0:0\nRUN sleep 1; : {time.time()}\n")
+    project = checkout.projects[0]
+    task = subprocess.Popen(
+        checkout.command("deploy.dev"), env=checkout.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(after)
+    task.send_signal(number)
+    _, said = task.communicate(timeout=60)
+    assert "Traceback" not in said
+    # Before Python is up, the signal's own default ends the process.
+    assert task.returncode in (128 + number, -number), said
+    assert docker("ps", "-aq", "--filter", f"label=slipway.lock={project}") == ""
+    with pytest.raises(ProcessLookupError):
+        os.killpg(task.pid, 0)
+    checkout.inv("deploy.dev")
+    assert checkout.json("deploy.dev")["outcome"] == "unchanged"
+
+
+def test_of_many_deploys_at_once_one_does_the_work_and_the_others_say_who(small: Small) -> None:
+    slow = SLEEPER.replace('"true"', 'sh, -c, "sleep 1"')
+    checkout = small(slow)
+    tasks = [
+        subprocess.Popen(
+            checkout.command("deploy.dev", "--json"), env=checkout.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    ended = [(task.communicate(timeout=120), task.returncode) for task in tasks]
+    codes = [code for _, code in ended]
+    assert codes.count(0) >= 1
+    assert set(codes) <= {0, 3}
+    for (_, said), code in ended:
+        if code == 3:
+            assert "is locked by" in said
+    deployed = [out for (out, _), code in ended if code == 0 and '"deployed"' in out]
+    assert len(deployed) >= 1
+    assert len(docker("ps", "-q", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}").split()) == 1
+    assert docker("ps", "-aq", "--filter", f"label=slipway.lock={checkout.projects[0]}") == ""
+
+
+def test_a_lock_whose_holder_was_killed_is_taken_over(small: Small) -> None:
+    checkout = small(SLEEPER.replace('"true"', 'sh, -c, "sleep 3"'))
+    project = checkout.projects[0]
+    task = subprocess.Popen(checkout.command("deploy.dev"), env=checkout.environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not docker("ps", "-aq", "--filter", f"label=slipway.lock={project}"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    task.kill()
+    task.wait()
+    time.sleep(0.5)
+    result = checkout.inv("deploy.dev")
+    assert "took over the lock" in result.stderr or "nothing to do" in result.stderr
+    checkout.inv("deploy.unlock", "--yes")
+    assert docker("ps", "-aq", "--filter", f"label=slipway.lock={project}") == ""
+
+
+def test_changed_sources_configuration_and_replicas_are_each_named_as_the_cause(small: Small) -> None:
+    compose = SLEEPER + "    build: .\n"
+    checkout = small(compose.replace("image: IMAGE", "image: small/cause"), "FROM IMAGE\nCOPY note /note\n")
+    note = checkout.project_dir / "note"
+    note.write_text("one")
+    checkout.inv("deploy.dev")
+    note.write_text("two")
+    assert "its sources" in str(checkout.json("deploy.plan")["changes"])
+    checkout.inv("deploy.plan", "--exit-code", code=6)
+    checkout.inv("deploy.dev")
+    assert checkout.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
+    file = checkout.project_dir / "compose.yaml"
+    file.write_text(file.read_text() + "    environment: {A: b}\n")
+    change = checkout.json("deploy.plan")["changes"][0]
+    assert change["action"] == "recreate"
+    assert "configuration changed" in change["causes"]
+    assert checkout.json("deploy.status")["services"][0]["drift"] == ["configuration changed"]
+    checkout.inv("deploy.dev")
+    docker("stop", "-t", "0", f"{checkout.projects[0]}-web-1")
+    assert checkout.json("deploy.plan")["changes"][0]["action"] == "start"
+    checkout.inv("deploy.dev")
+    assert checkout.json("deploy.dev")["outcome"] == "unchanged"
