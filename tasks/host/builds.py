@@ -16,17 +16,20 @@ from .project import Project
 DIGEST_LENGTH = 19  # "sha256:" and twelve characters, as `docker images` shows
 
 
-def plan(project: Project, options: planner.Options, only_changed: bool = False) -> planner.BuildPlan:
+def plan(
+    project: Project, options: planner.Options, only_changed: bool = False, all_tags: bool = False
+) -> planner.BuildPlan:
     """Gather what a build is decided on, and return its plan."""
     stack = project.stack
     inputs = project.build_inputs(options.services)
     images = project.images(stack) if only_changed else None
-    return planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images)
+    return planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images, all_tags)
 
 
 def carry_out(project: Project, build: planner.BuildPlan) -> None:
     """Run a build; raises CommandError with the reason and BuildKit's exit code when it fails."""
     if build.command is None:
+        project.runner.show("nothing to build")
         return
 
     def explain(code: int, output: str) -> CommandError:
@@ -38,8 +41,11 @@ def carry_out(project: Project, build: planner.BuildPlan) -> None:
 
 
 def run(project: Project, options: planner.Options, json: bool) -> None:
-    """Build the selected services in one graph and report their images."""
-    build = plan(project, options)
+    """Build the selected services in one graph and report their images.
+
+    Services whose inputs have not changed since their image was built are left out, unless an option asks for more.
+    """
+    build = plan(project, options, only_changed=not options.forced, all_tags=True)
     before = {} if project.runner.dry else _images(project, build)
     started = time.monotonic()
     carry_out(project, build)
@@ -48,14 +54,14 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
 
 
 def _images(project: Project, build: planner.BuildPlan) -> dict[str, Image]:
-    found = {one.reference: project.engine.image(one.reference) for one in build.targets}
+    found = {one.reference: project.engine.image(one.reference) for one in build.every}
     return {reference: image for reference, image in found.items() if image is not None}
 
 
 def _report(project: Project, build: planner.BuildPlan, before: dict[str, Image], seconds: float, json: bool) -> None:
     after = _images(project, build)
     rows: list[dict[str, Any]] = []
-    for one in build.targets:
+    for one in build.every:
         image, earlier = after.get(one.reference), before.get(one.reference)
         rows.append(
             {
@@ -86,7 +92,8 @@ def _report(project: Project, build: planner.BuildPlan, before: dict[str, Image]
             for row in rows
         ],
     )
-    note(f"{len(rows)} images in {show_duration(seconds)}")
+    built = sum(not row["cached"] for row in rows)
+    note(f"{built} of {len(rows)} images built in {show_duration(seconds)}")
 
 
 def size(project: Project, services: tuple[str, ...], json: bool) -> None:

@@ -30,6 +30,11 @@ class Options:
     push: bool = False
     platforms: tuple[str, ...] = ()
 
+    @property
+    def forced(self) -> bool:
+        """Whether BuildKit has to run even when no input has changed on this machine."""
+        return self.no_cache or self.pull or self.push or bool(self.target or self.platforms)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -55,12 +60,16 @@ class Target:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """The targets to build and the command that builds them; ``unchanged`` services need no build."""
+    """The targets to build and the command that builds them; ``unchanged`` services need no build.
+
+    ``every`` target that was looked at is there too, in the model's order.
+    """
 
     targets: tuple[Target, ...]
     command: Command | None
     causes: Mapping[str, str]
     unchanged: tuple[str, ...] = ()
+    every: tuple[Target, ...] = ()
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -201,8 +210,11 @@ def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options:
     )
 
 
-def _cause(target: Target, images: Mapping[str, Image]) -> str:
-    """Return why a target has to be built, "" when its image is there and made from the same inputs."""
+def _cause(target: Target, images: Mapping[str, Image], all_tags: bool) -> str:
+    """Return why a target has to be built, "" when its image is there and made from the same inputs.
+
+    With ``all_tags`` it must also carry every tag that a build would give it now.
+    """
     image = images.get(target.reference)
     if image is None:
         return f"image {target.reference} does not exist"
@@ -211,7 +223,11 @@ def _cause(target: Target, images: Mapping[str, Image]) -> str:
     recorded = image.labels.get(FINGERPRINT_LABEL, "")
     if not recorded:
         return f"image {target.reference} was not built by Slipway"
-    return "" if recorded == target.fingerprint else "its sources, arguments or base images changed"
+    if recorded != target.fingerprint:
+        return "its sources, arguments or base images changed"
+    repository, _ = split_reference(target.reference)
+    missing = [tag for tag, _ in target.tags if f"{repository}:{tag}" not in image.tags]
+    return f"it does not carry {', '.join(missing)} yet" if all_tags and missing else ""
 
 
 def plan(
@@ -222,11 +238,12 @@ def plan(
     options: Options,
     cwd: str,
     images: Mapping[str, Image] | None = None,
+    all_tags: bool = False,
 ) -> BuildPlan:
     """Return what to build.
 
     With ``images`` (what the engine has, by reference) services whose image is made from the same inputs are
-    left out; without, everything selected is handed to BuildKit, which knows best.
+    left out, with ``all_tags`` if it carries all tags too; without, everything selected is handed to BuildKit.
     """
     targets = tuple(
         target(service, built, inputs[service.name], options.target) for service in stack.built(options.services)
@@ -235,11 +252,11 @@ def plan(
     if images is None:
         causes = {one.service: "asked for" for one in targets}
     else:
-        causes = {one.service: cause for one in targets if (cause := _cause(one, images))}
+        causes = {one.service: cause for one in targets if (cause := _cause(one, images, all_tags))}
     needed = tuple(one for one in targets if one.service in causes)
     unchanged = tuple(one.service for one in targets if one.service not in causes)
     command = _command(needed, profile, stack, options, cwd) if needed else None
-    return BuildPlan(needed, command, causes, unchanged)
+    return BuildPlan(needed, command, causes, unchanged, targets)
 
 
 def _refuse_two_owners(targets: Iterable[Target]) -> None:

@@ -21,10 +21,13 @@ def run() -> list[Figure]:
 
 
 def _bake(sample: Sample) -> str:
-    """Return the very graph that `inv build` hands to bake."""
-    line = sample.inv("--dry", "build", "--env", "staging").stdout.splitlines()[-1]
+    """Return the very graph that `inv build` hands to bake; --pull makes it show one, and is taken out again."""
+    line = sample.inv("--dry", "build", "--env", "staging", "--pull").stdout.splitlines()[-1]
     script = line.rpartition(" | docker buildx bake")[0]
-    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    graph = json.loads(subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout)
+    for target in graph["target"].values():
+        target.pop("pull")
+    return json.dumps(graph)
 
 
 def _unchanged(sample: Sample) -> Figure:
