@@ -7,7 +7,7 @@ _JSON = "one JSON document on stdout"
 
 @task(auto_shortflags=False)
 def setup(c: Context) -> None:
-    """Make this machine ready: Docker, engine, base images, development secrets. Then name tasks: setup deploy.dev."""
+    """Make this machine ready: Docker, engine, base images, secrets; `setup deploy.dev` goes on."""
     from .host import setups
 
     setups.run(c)
@@ -48,7 +48,7 @@ def check(c: Context, fast: bool = False, only: list[str] | None = None) -> None
     },
     auto_shortflags=False,
 )
-def completion(c: Context, shell: str = "bash", values: str = "", env: str = "") -> None:
+def completion(c: Context, shell: str, values: str = "", env: str = "") -> None:
     """Print the completion script of a shell."""
     from .host import completions
 

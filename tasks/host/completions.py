@@ -19,7 +19,7 @@ _slipway_complete() {
             done
             return ;;
         --service)
-            COMPREPLY=($(compgen -W "$("%(inv)s" completion --values service 2>/dev/null)" -- "$current"))
+            COMPREPLY=($(compgen -W "$("%(inv)s" completion bash --values service 2>/dev/null)" -- "$current"))
             return ;;
     esac
     COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" --complete -- ${COMP_WORDS[*]} 2>/dev/null)" -- "$current"))
@@ -41,7 +41,7 @@ function __slipway_environments
 end
 complete -c inv -f -a '(inv --complete -- (commandline -cop) 2>/dev/null)'
 complete -c inv -f -l env -x -a '(__slipway_environments)'
-complete -c inv -f -l service -x -a '("%(inv)s" completion --values service 2>/dev/null)'
+complete -c inv -f -l service -x -a '("%(inv)s" completion fish --values service 2>/dev/null)'
 """
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 

@@ -48,6 +48,11 @@ class Program(InvokeProgram):
         with _mending(self):
             super().parse_tasks()
 
+    def parse_cleanup(self) -> None:
+        """Answer --help and --list."""
+        with _mending(self):
+            super().parse_cleanup()
+
     def hint(self, message: str) -> str:
         """Return what to do about a parse error: the nearest task, or where its options are shown."""
         collection = getattr(self, "collection", None)
@@ -67,8 +72,10 @@ class Program(InvokeProgram):
 def main() -> int:
     """Run a command line; returns the exit code of one that a closed pipe ended."""
     try:
-        Program(name="inv", binary="inv", binary_names=["inv", "invoke"], version=__version__).run()
-        sys.stdout.flush()
+        try:
+            Program(name="inv", binary="inv", binary_names=["inv", "invoke"], version=__version__).run()
+        finally:  # also when it ends by SystemExit: what is buffered meets the closed pipe here, not at exit
+            sys.stdout.flush()
     except BrokenPipeError:  # `inv --list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED

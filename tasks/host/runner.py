@@ -1,5 +1,6 @@
 """The only place that starts a process: argument lists, signals, time limits, echo, dry run."""
 
+import collections
 import contextlib
 import os
 import select
@@ -7,17 +8,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
-from ..plan.secret import reveal
+from ..plan.secret import Secret, reveal
 from .output import note
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TAIL = 30  # lines of error output that an error may be explained with
+_DRAIN = 2.0  # seconds to read what a command that has ended left in its pipes; a child of its own may hold them
 _GRACE = 20.0  # seconds that a child has to end after a signal was passed on, before it is killed
 
 
@@ -111,22 +116,34 @@ def _at_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def _forwarding(process: "subprocess.Popen[str]", received: list[int]) -> Iterator[None]:
-    """Pass signals on to the child while waiting for it, so that it is the child that ends the work."""
+def _forwarding(started: "list[subprocess.Popen[str]]", received: list[int]) -> Iterator[None]:
+    """Pass signals on to the child while waiting for it, so that it is the child that ends the work.
+
+    Begins before the child does, so that no signal falls between; ``started`` gets the child. One that goes on
+    after the grace time is killed.
+    """
     shared = _at_terminal()
+    timers: list[threading.Timer] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
         first = not received
         received.append(number)
-        if number == signal.SIGINT and shared and first:
-            return  # the terminal has sent it to the child already
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
+        for process in started:
+            if first:
+                timers.append(threading.Timer(_GRACE, process.kill))
+                timers[-1].daemon = True
+                timers[-1].start()
+            if number == signal.SIGINT and shared and first:
+                return  # the terminal has sent it to the child already
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
 
     earlier = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         yield
     finally:
+        for timer in timers:
+            timer.cancel()
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
@@ -138,15 +155,21 @@ class Runner:
         self.dry = dry
         self._echo = echo
         self._exported: dict[str, object] = {}
-        self._cwd = ""
+        self._cwd = self._home = str(Path.cwd())
 
     def _show(self, command: Command, write: Callable[[str], None]) -> None:
-        if command.reason:
-            write(f"# {command.reason}")
-        if command.cwd and command.cwd != self._cwd:
-            self._cwd = command.cwd
-            write(Command(("cd", command.cwd)).shell())
+        for line in command.reason.splitlines():
+            write(f"# {line}")
+        wanted = command.cwd or self._home
+        if wanted != self._cwd:
+            self._cwd = wanted
+            write(Command(("cd", wanted)).shell())
         fresh = {key: value for key, value in command.env.items() if self._exported.get(key) != value}
+        # Every command has an environment of its own, and the shell that the lines are pasted into only one.
+        for key in sorted(key for key in self._exported if key not in command.env):
+            if not isinstance(self._exported.pop(key), Secret):
+                before = os.environ.get(key)
+                write(f"unset {key}" if before is None else exports({key: before})[0])
         self._exported.update(fresh)
         for line in exports(fresh):
             write(line)
@@ -193,14 +216,10 @@ class Runner:
         """Run a command and yield the lines of its stdout as they come; ends it when the reader stops."""
         if self._print_only(command):
             return
-        process = self._popen(command, stdout=subprocess.PIPE, stderr=None)
         received: list[int] = []
-        try:
-            with _forwarding(process, received):
-                yield from process.stdout or ()
-                process.wait()
-        finally:
-            _end(process)
+        with self._running(command, subprocess.PIPE, None, received) as process:
+            yield from process.stdout or ()
+            process.wait()
         if received:
             raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
         if process.returncode != 0:
@@ -211,18 +230,35 @@ class Runner:
         """Start a command that outlives us, its output appended to a log file."""
         if self._print_only(command):
             return
-        with open(log, "ab") as sink:  # noqa: PTH123 - handed to the child as a descriptor
+        with open(log, "ab") as sink, _found(command):  # noqa: PTH123 - handed to the child as a descriptor
             subprocess.Popen(
                 command.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
+                cwd=command.cwd,
                 env=_environment(command),
                 start_new_session=True,
             )
 
-    def _popen(self, command: Command, stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
+    @contextlib.contextmanager
+    def _running(
+        self, command: Command, stdout: int | None, stderr: int | None, received: list[int]
+    ) -> "Iterator[subprocess.Popen[str]]":
+        """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
+        started: list[subprocess.Popen[str]] = []
         try:
+            with _forwarding(started, received):
+                started.append(self._popen(command, stdout, stderr))
+                for number in received:
+                    started[0].send_signal(number)
+                yield started[0]
+        finally:
+            for process in started:
+                _end(process)
+
+    def _popen(self, command: Command, stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
+        with _found(command):
             return subprocess.Popen(
                 command.argv,
                 stdin=subprocess.PIPE if command.stdin is not None else None,
@@ -233,31 +269,52 @@ class Runner:
                 text=True,
                 errors="replace",
             )
-        except FileNotFoundError:
-            raise _not_found(command.argv[0]) from None
 
     def _wait(self, command: Command, stdout: int | None, tail: bool) -> tuple[int, str]:
         """Run to the end and return the exit code and, when wanted, the last lines of its error output."""
         sys.stdout.flush()
-        process = self._popen(command, stdout, subprocess.PIPE if tail else None)
         received: list[int] = []
-        last: list[str] = []
+        last: collections.deque[str] = collections.deque(maxlen=_TAIL)
         try:
-            with _forwarding(process, received):
-                if command.stdin is not None and process.stdin:
-                    with contextlib.suppress(BrokenPipeError), process.stdin:
-                        process.stdin.write(command.stdin)
-                for line in process.stderr or ():
-                    note(line.rstrip("\n"))
-                    last = [*last[-29:], line]
+            with self._running(command, stdout, subprocess.PIPE if tail else None, received) as process:
+                # Beside each other: a command may write much before it reads its input, and the time limit holds.
+                threads = [threading.Thread(target=_feed, args=(process, command.stdin or ""), daemon=True)]
+                threads += [threading.Thread(target=_note_lines, args=(process, last), daemon=True)]
+                for thread in threads:
+                    thread.start()
                 process.wait(command.timeout)
+                for thread in threads:
+                    thread.join(_DRAIN)
         except subprocess.TimeoutExpired:
-            raise CommandError(f"{command.shell()}: not done within {command.timeout:g} s", 124) from None
-        finally:
-            _end(process)
+            line = " ".join(command.argv)
+            raise CommandError(f"{line}: not done within {command.timeout:g} s", 124) from None
         if received:
             raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
         return _exit_code(process.returncode), "".join(last)
+
+
+@contextlib.contextmanager
+def _found(command: Command) -> Iterator[None]:
+    """Tell a program that is not installed from a directory that does not exist: Popen raises the same for both."""
+    try:
+        yield
+    except FileNotFoundError:
+        if command.cwd and not Path(command.cwd).is_dir():
+            raise RefusedError(f"{command.cwd}: no such directory", "make it, or correct the path") from None
+        raise _not_found(command.argv[0]) from None
+
+
+def _feed(process: "subprocess.Popen[str]", text: str) -> None:
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError, ValueError), process.stdin:
+            process.stdin.write(text)
+
+
+def _note_lines(process: "subprocess.Popen[str]", last: "collections.deque[str]") -> None:
+    with contextlib.suppress(ValueError):  # closed under our hands: the command was ended
+        for line in process.stderr or ():
+            note(line.rstrip("\n"))
+            last.append(line)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

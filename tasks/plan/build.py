@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -152,8 +153,11 @@ def _secrets(target: Target, profile: Profile, stack: Stack) -> list[str]:
     specs = []
     for entry in target.build.extra.get("secrets") or []:
         name = entry["source"] if isinstance(entry, dict) else entry
+        known = (entry.get("target") if isinstance(entry, dict) else "") or name
         if name in stack.secrets:
-            specs.append(f"id={name},src={stack.secrets[name].file}")
+            specs.append(f"id={known},src={stack.secrets[name].file}")
+        elif name in stack.secret_variables:
+            specs.append(f"id={known},env={stack.secret_variables[name]}")
     if bundle := profile.text("CA_BUNDLE"):
         specs.append(f"id=ca,src={bundle}")
     return specs
@@ -174,9 +178,10 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "dockerfile": target.build.dockerfile,
         "target": target.target,
         "args": dict(target.arguments),
-        "contexts": dict(target.build.contexts),
+        # Compose's word for the image of another service of the same graph is bake's `target:`.
+        "contexts": {name: re.sub(r"\Aservice:", "target:", value) for name, value in target.build.contexts.items()},
         "labels": labels,
-        "tags": [f"{repository}:{tag}" for tag, _ in target.tags],
+        "tags": [*(f"{repository}:{tag}" for tag, _ in target.tags), *(extra.get("tags") or [])],
         "secret": _secrets(target, profile, stack),
         "ssh": list(extra.get("ssh") or []),
         "platforms": list(options.platforms or profile.words("PLATFORMS") or extra.get("platforms") or []),
@@ -196,14 +201,28 @@ def bake_file(targets: Sequence[Target], profile: Profile, stack: Stack, options
         "group": {"default": {"targets": [target.service for target in targets]}},
         "target": {target.service: _bake_target(target, profile, stack, options) for target in targets},
     }
-    return json.dumps(definition, sort_keys=True)
+    return json.dumps(_literal(definition), sort_keys=True)
+
+
+def _literal(value: Any) -> Any:
+    """Return data in which bake, whose JSON is HCL, finds no template (``${…}``, ``%{…}``) to fill in."""
+    if isinstance(value, str):
+        return value.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(value, dict):
+        return {key: _literal(one) for key, one in value.items()}
+    return [_literal(one) for one in value] if isinstance(value, list) else value
+
+
+def _passed_on(key: str, stack: Stack) -> bool:
+    """Whether a build gets a value of the profile: what Docker and Buildx read, and the secrets of the Compose file."""
+    return key.startswith(("DOCKER_", "BUILDX_", "BUILDKIT_")) or key in stack.secret_variables.values()
 
 
 def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options, cwd: str) -> Command:
     argv = ["docker", "buildx", "bake", "-f", "-", "--push" if options.push else "--load"]
     return Command(
         tuple(argv),
-        env={key: value for key, value in profile.compose_env().items() if key.startswith(("DOCKER_", "BUILDX_"))},
+        env={key: value for key, value in profile.compose_env().items() if _passed_on(key, stack)},
         stdin=bake_file(targets, profile, stack, options),
         cwd=cwd,
         reason=f"build {', '.join(target.service for target in targets)}",
@@ -249,6 +268,7 @@ def plan(
         target(service, built, inputs[service.name], options.target) for service in stack.built(options.services)
     )
     _refuse_two_owners(targets)
+    _refuse_secret_arguments(targets, profile)
     if images is None:
         causes = {one.service: "asked for" for one in targets}
     else:
@@ -264,11 +284,24 @@ def _refuse_two_owners(targets: Iterable[Target]) -> None:
     owners: dict[str, Target] = {}
     for one in targets:
         first = owners.setdefault(one.reference, one)
-        if first is not one and (first.fingerprint, first.target) != (one.fingerprint, one.target):
+        alike = first.build == one.build if not one.fingerprint else first.fingerprint == one.fingerprint
+        if first is not one and not (alike and first.target == one.target):
             raise InputError(
                 f"services {first.service} and {one.service} both build {one.reference}, from different inputs",
                 "give each its own image: name in the Compose file",
             )
+
+
+def _refuse_secret_arguments(targets: Iterable[Target], profile: Profile) -> None:
+    """Refuse a secret as a build argument: it would stay in the image's history for everybody to read."""
+    for target in targets:
+        for name, value in target.arguments.items():
+            # A short secret may be part of a word by chance.
+            if any(value == one or (len(one) > 7 and one in value) for one in profile.secret_texts()):
+                raise InputError(
+                    f"build argument {name} of service {target.service} holds a secret of the profile",
+                    "arguments stay in the image's history: use build.secrets of the Compose file",
+                )
 
 
 def explain_failure(output: str, exit_code: int, free_bytes: int | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ def compose(profile: Profile, *words: str, cwd: str, reason: str = "", files: tu
     """
     env = dict(profile.compose_env())
     if files:
-        env["COMPOSE_FILE"] = ":".join(files)
+        env["COMPOSE_FILE"] = (profile.text("COMPOSE_PATH_SEPARATOR") or ":").join(files)
     return Command(("docker", "compose", "--env-file", "/dev/null", *words), env=env, cwd=cwd, reason=reason)
 
 

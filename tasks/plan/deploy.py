@@ -1,5 +1,6 @@
 """What a deploy has to change, and the steps that change it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -80,6 +81,12 @@ def _container_causes(service: Service, container: Container, facts: Facts) -> l
     return causes
 
 
+def drift(service: Service, facts: Facts) -> list[str]:
+    """Return what the profile and the Compose files say now and the service's containers do not."""
+    mine = [one for one in facts.engine.containers if one.service == service.name and not one.oneoff]
+    return list(dict.fromkeys(cause for one in mine for cause in _container_causes(service, one, facts)))
+
+
 def _one_off_change(service: Service, containers: list[Container], causes: list[str]) -> Change:
     if not containers:
         return Change(service.name, RUN, ("it has not run yet",))
@@ -88,7 +95,9 @@ def _one_off_change(service: Service, containers: list[Container], causes: list[
     last = containers[-1]
     if last.state == "running":
         return Change(service.name, WAIT, ("it is running",))
-    if last.state != "exited" or last.exit_code != 0:
+    if last.state != "exited":
+        return Change(service.name, RUN, (f"{last.name} is {last.state}",))
+    if last.exit_code != 0:
         return Change(service.name, RUN, (f"its last run ended with exit code {last.exit_code}",))
     return Change(service.name, UNCHANGED)
 
@@ -97,7 +106,7 @@ def _state_change(service: Service, containers: list[Container]) -> Change:
     stopped = [one for one in containers if one.state != "running"]
     if stopped:
         return Change(service.name, START, tuple(f"{one.name} is {one.state}" for one in stopped))
-    unready = [one for one in containers if service.health_check and one.health != "healthy"]
+    unready = [one for one in containers if one.health != "healthy" and (one.health or service.health_check)]
     if unready:
         return Change(service.name, WAIT, tuple(f"{one.name} is {one.health or 'unknown'}" for one in unready))
     return Change(service.name, UNCHANGED)
@@ -106,7 +115,7 @@ def _state_change(service: Service, containers: list[Container]) -> Change:
 def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> Change:
     """Return what has to happen to one service."""
     containers = [one for one in facts.engine.containers if one.service == service.name and not one.oneoff]
-    causes = list(dict.fromkeys(cause for one in containers for cause in _container_causes(service, one, facts)))
+    causes = drift(service, facts)
     if build_cause:
         causes.insert(0, f"image to be built: {build_cause}")
     if one_off:
@@ -152,8 +161,10 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
     Raises InputError for missing secret files and RefusedError for a port that is taken, before anything runs.
     """
     _refuse_missing_secrets(stack, profile, facts)
+    # By image: a service without a build section may run the image that another one builds.
+    causes = {stack.services[name].image: cause for name, cause in build.causes.items()}
     changes = tuple(
-        change(service, facts, build.causes.get(service.name, ""), stack.one_off(service))
+        change(service, facts, causes.get(service.image, ""), stack.one_off(service))
         for service in stack.services.values()
     )
     orphans = tuple(one.name for one in facts.engine.containers if one.service not in stack.services and not one.oneoff)
@@ -173,7 +184,7 @@ def _wait(profile: Profile, cwd: str) -> Command:
     return compose(
         profile,
         *("up", "--detach", "--no-build", "--no-recreate", "--wait"),
-        *("--wait-timeout", f"{profile.duration('HEALTH_TIMEOUT'):.0f}"),
+        *("--wait-timeout", str(math.ceil(profile.duration("HEALTH_TIMEOUT")))),
         cwd=cwd,
         reason="wait until every service is healthy (Slipway itself listens to the engine's events)",
     )
@@ -206,7 +217,8 @@ def _container_verdict(stack: Stack, service: Service, container: Container) -> 
         return f"{container.name} ended with exit code {container.exit_code}"
     if container.state != "running":
         return ""
-    return "ready" if container.health == "healthy" or not service.health_check else ""
+    # The image may declare a health check of its own: then the engine names a health.
+    return "ready" if container.health == "healthy" or not (container.health or service.health_check) else ""
 
 
 def failed_containers(stack: Stack, containers: tuple[Container, ...]) -> tuple[Container, ...]:

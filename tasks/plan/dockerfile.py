@@ -5,24 +5,32 @@ Reads the instructions of the Dockerfile reference that shape the graph (``FROM`
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 _FROM = re.compile(r"FROM\s+(?:--platform=\S+\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 _ARG = re.compile(r"ARG\s+(?P<rest>.+)", re.IGNORECASE)
-_COPY_FROM = re.compile(r"--from=(?P<stage>[^\s,]+)")
-_MOUNT_FROM = re.compile(r"--mount=\S*?\bfrom=(?P<stage>[^\s,]+)")
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<plain>\w+))")
+# Flags stand between the instruction and its first argument; the same words later belong to the command.
+_FLAGS = re.compile(r"(?:COPY|RUN|ADD)(?P<flags>(?:\s+--\S+)+)", re.IGNORECASE)
+_COPY_FROM = re.compile(r"\s--from=(?P<stage>\S+)")
+_MOUNT_FROM = re.compile(r"\s--mount=(?:\S*,)?from=(?P<stage>[^\s,]+)")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
+# A word of its own: neither a here-string (<<<) nor a shift in arithmetic.
+_HEREDOC = re.compile(r"(?<!\S)\d*<<(?P<dash>-?)(?P<quote>[\"']?)(?P<end>\w+)(?P=quote)(?!\S)")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name (or index), its base, the stages and images it copies from, its ``ARG`` names."""
+    """One stage: its name (or index), its base, the stages and images it copies from, its ``ARG`` names.
+
+    ``inherits``: the base is an earlier stage, not an image.
+    """
 
     name: str
     base: str
     sources: tuple[str, ...]
     arguments: tuple[str, ...]
+    inherits: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,21 +48,19 @@ class Dockerfile:
         """Return the stage called ``target`` (stage names ignore case), the last one for ``""``."""
         if not target:
             return self.stages[-1] if self.stages else None
-        wanted = target.lower()
-        for position, stage in enumerate(self.stages):
-            if stage.name.lower() == wanted or str(position) == wanted:
-                return stage
-        return None
+        return _find(self.stages, target)
 
     def reach(self, target: str) -> tuple[Stage, ...]:
         """Return the stages that ``target`` is made of, itself included."""
         todo, found = [self.find(target)], {}
         while todo:
             stage = todo.pop()
-            if stage is None or stage.name in found:
+            if stage is None or id(stage) in found:
                 continue
-            found[stage.name] = stage
-            todo.extend(self.find(name) for name in (stage.base, *stage.sources) if name)
+            found[id(stage)] = stage
+            todo.extend(self.find(name) for name in stage.sources)
+            if stage.inherits:
+                todo.append(self._base(stage))
         return tuple(found.values())
 
     def images(self, target: str) -> tuple[str, ...]:
@@ -66,8 +72,14 @@ class Dockerfile:
         return self._outside(self.stages)
 
     def _outside(self, stages: tuple[Stage, ...]) -> tuple[str, ...]:
-        names = {name for stage in stages for name in (stage.base, *stage.sources)}
-        return tuple(sorted(name for name in names if self.find(name) is None and name.lower() != "scratch"))
+        names = {stage.base for stage in stages if stage.base and not stage.inherits}
+        names |= {name for stage in stages for name in stage.sources if self.find(name) is None}
+        return tuple(sorted(name for name in names if name.lower() != "scratch"))
+
+    def _base(self, stage: Stage) -> Stage | None:
+        """The stage that another one starts from: of that name the last one before it."""
+        position = next(number for number, one in enumerate(self.stages) if one is stage)
+        return _find(self.stages[:position], stage.base)
 
     def declared(self, target: str) -> frozenset[str]:
         """Return the names of the build arguments that can change ``target``."""
@@ -77,15 +89,24 @@ class Dockerfile:
         return frozenset(names)
 
 
+def _find(stages: Sequence[Stage], name: str) -> Stage | None:
+    """The stage of a name or position; of several of one name BuildKit takes the last."""
+    wanted = name.lower()
+    found = [stage for position, stage in enumerate(stages) if wanted in (stage.name.lower(), str(position))]
+    return found[-1] if found else None
+
+
 def _logical_lines(text: str) -> list[str]:
     """Return the instructions with continuation lines joined, comments and here-documents left out."""
     lines: list[str] = []
     pending = ""
-    heredoc_end = ""
-    for raw in text.splitlines():
+    heredocs: list[tuple[bool, str]] = []
+    for raw in text.removeprefix("\ufeff").splitlines():
         line = raw.strip()
-        if heredoc_end:
-            heredoc_end = "" if line == heredoc_end else heredoc_end
+        if heredocs:
+            tabs, end = heredocs[0]
+            if (raw.lstrip("\t") if tabs else raw) == end:
+                heredocs.pop(0)
             continue
         if not line or line.startswith("#"):
             continue
@@ -95,16 +116,17 @@ def _logical_lines(text: str) -> list[str]:
         whole = pending + line
         pending = ""
         lines.append(whole)
-        heredoc = re.search(r"<<-?[\"']?(\w+)[\"']?", whole)
-        if heredoc and whole.split(None, 1)[0].upper() in {"RUN", "COPY", "ADD"}:
-            heredoc_end = heredoc[1]
+        if whole.split(None, 1)[0].upper() in {"RUN", "COPY", "ADD"}:
+            heredocs = [(bool(found["dash"]), found["end"]) for found in _HEREDOC.finditer(whole)]
     return lines + ([pending.strip()] if pending.strip() else [])
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
-        name = match["braced"] or match["plain"]
-        return arguments.get(name) or match["default"] or ""
+        found = arguments.get(match["braced"] or match["plain"], "")
+        if match["operator"] == "+":
+            return match["word"] if found else ""
+        return found or match["word"] or ""
 
     return _VARIABLE.sub(value, text)
 
@@ -124,18 +146,20 @@ def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
     for line in _logical_lines(text):
         if (match := _FROM.match(line)) is not None:
             base = _expand(match["base"], global_arguments)
-            stages.append(Stage(match["name"] or str(len(stages)), base, (), ()))
+            inherits = not base.isdigit() and _find(stages, base) is not None
+            stages.append(Stage(match["name"] or str(len(stages)), base, (), (), inherits))
         elif (match := _ARG.match(line)) is not None:
             pairs = _argument_names(match["rest"])
             if not stages:
-                global_arguments |= {name: given.get(name, default) for name, default in pairs}
+                for name, default in pairs:
+                    global_arguments[name] = given.get(name, _expand(default, global_arguments))
             else:
                 last = stages[-1]
                 names = (*last.arguments, *(name for name, _ in pairs))
-                stages[-1] = Stage(last.name, last.base, last.sources, names)
-        elif stages:
-            found = [*_COPY_FROM.finditer(line), *_MOUNT_FROM.finditer(line)]
+                stages[-1] = replace(last, arguments=names)
+        elif stages and (flags := _FLAGS.match(line)) is not None:
+            found = [*_COPY_FROM.finditer(flags["flags"]), *_MOUNT_FROM.finditer(flags["flags"])]
             last = stages[-1]
             sources = (*last.sources, *(_expand(match["stage"], global_arguments) for match in found))
-            stages[-1] = Stage(last.name, last.base, sources, last.arguments)
+            stages[-1] = replace(last, sources=sources)
     return Dockerfile(tuple(stages), global_arguments)

@@ -41,8 +41,10 @@ def _as_root(machine: Machine, *argv: str, stdin: str | None = None, reason: str
         raise RefusedError(
             "installing Docker needs root, and there is no sudo", "run ./inv setup as root, or install Docker by hand"
         )
-    words = argv if machine.root else ("sudo", *argv)
-    return Command(tuple(words), stdin=stdin, env={"DEBIAN_FRONTEND": "noninteractive"}, reason=reason)
+    # sudo resets the environment: what is to reach the command stands in its arguments.
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    words = argv if machine.root else ("sudo", *(f"{key}={value}" for key, value in quiet.items()), *argv)
+    return Command(tuple(words), stdin=stdin, env=quiet if machine.root else {}, reason=reason)
 
 
 def install(machine: Machine) -> tuple[Command, ...]:

@@ -93,11 +93,12 @@ class Rootfs:
 
 @dataclass(frozen=True)
 class Stack:
-    """A Compose project: its name, its services in the model's order, its file secrets."""
+    """A Compose project: its name, its services in the model's order, its secrets from files and from variables."""
 
     project: str
     services: Mapping[str, Service]
     secrets: Mapping[str, SecretFile] = field(default_factory=dict)
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
     rootfs: Rootfs | None = None
 
     def service(self, name: str) -> Service:
@@ -268,11 +269,23 @@ def _rootfs(raw: object) -> Rootfs | None:
     return Rootfs(str(found["suite"]), str(found["file"]), tuple(found.get("include", [])))
 
 
+def _plain(value: Any) -> Any:
+    """Return a part of the model with Compose's ``$$`` as the one dollar that it stands for."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
 def parse(model: Mapping[str, Any]) -> Stack:
     """Return the Stack of a Compose model; raises InputError for an ``x-slipway`` field that is not understood."""
+    model = _plain(model)
     project = str(model.get("name", ""))
     declared = _object(model.get("x-slipway"), "x-slipway")
     _known(declared, _PROJECT_KEYS, "x-slipway")
     services = {name: _service(name, raw, project) for name, raw in (model.get("services") or {}).items()}
     secrets = _secret_files(model, _object(declared.get("secrets"), "x-slipway.secrets"))
-    return Stack(project, services, secrets, _rootfs(declared.get("rootfs")))
+    raw = model.get("secrets") or {}
+    variables = {name: one["environment"] for name, one in raw.items() if one.get("environment")}
+    return Stack(project, services, secrets, variables, _rootfs(declared.get("rootfs")))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .deploy import RECREATE, UNCHANGED, Facts, change
+from .deploy import UNCHANGED, Facts, change, drift
 from .facts import Container
 from .stack import Service, Stack
 
@@ -27,7 +27,7 @@ def _row(stack: Stack, service: Service, facts: Facts, containers: tuple[Contain
         "ports": sorted({port for one in mine for port in one.ports}),
         "started": max((one.started for one in mine if one.started), default=""),
         # What the profile and the Compose files say now, and the containers do not.
-        "drift": list(outcome.causes) if outcome.action in (RECREATE,) else [],
+        "drift": drift(service, facts),
         "ready": outcome.action == UNCHANGED,
     }
 

@@ -29,14 +29,15 @@ def parse_duration(text: str, where: str = "duration") -> float:
 def show_size(size: float) -> str:
     """Return bytes for a person: ``6.9 MB``."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if abs(size) >= factor:
+        # What the smaller unit would round up to a thousand belongs to this one.
+        if abs(size) >= factor - factor / 20_000:
             return f"{size / factor:.1f} {unit}"
     return f"{size:.0f} B"
 
 
 def show_duration(seconds: float) -> str:
     """Return seconds for a person: ``0.4 s``, ``3 m 20 s``, ``2 h 5 m``."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -1,0 +1,320 @@
+"""Profiles read from disk, and what the env tasks make of them."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.host import profiles
+from tasks.host.files import environments, load_profile, settings
+from tasks.plan.errors import InputError
+
+
+class Workspace:
+    """A project of somebody else, served by this checkout of the tasks."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.compose("compose.yaml", "services: {web: {image: 'web:${TAG:-1}'}}\n")
+
+    def env(self, name: str, text: str | bytes = "# nothing\n") -> Path:
+        path = self.root / "envs" / f"{name}.env"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def compose(self, name: str, text: str) -> None:
+        path = self.root / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    for key in [key for key in os.environ if key.startswith(("SLIPWAY_", "COMPOSE_", "DOCKER_"))]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("SLIPWAY_PROJECT_DIR", str(tmp_path / "project"))
+    monkeypatch.setenv("SLIPWAY_ENVS_DIR", str(tmp_path / "envs"))
+    return Workspace(tmp_path)
+
+
+def fault(environment: str = "dev") -> InputError:
+    with pytest.raises(InputError) as caught:
+        load_profile(environment)
+    assert caught.value.exit_code == 2
+    assert caught.value.hint
+    return caught.value
+
+
+def test_settings_of_the_environment_win_over_invoke_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLIPWAY_PROJECT_DIR", raising=False)
+    monkeypatch.setenv("SLIPWAY_REPORTS_DIR", "/elsewhere")
+    monkeypatch.setenv("SLIPWAY_ENVS_DIR", "below")
+    found = settings()
+    assert found.root == Path(__file__).parents[2]
+    assert found.project_dir == found.root / "docker_project"
+    assert found.envs_dir == found.root / "below"
+    assert found.reports_dir == Path("/elsewhere")
+
+
+def test_environments_are_the_profiles_without_base_and_local_layers(here: Workspace) -> None:
+    for name in ("base", "base.local", "prod", "dev", "dev.local", "qa-2", ".hidden", "no name"):
+        here.env(name)
+    assert environments() == ("dev", "prod", "qa-2")
+
+
+def test_no_profiles_directory_is_no_environments_and_a_hint_to_make_one(here: Workspace) -> None:
+    assert environments() == ()
+    assert fault().hint == "make one: inv env.new dev"
+
+
+def test_layers_come_from_base_base_local_environment_and_its_local_file(here: Workspace) -> None:
+    for name, value in (("base", "1s"), ("base.local", "2s"), ("dev", "3s"), ("dev.local", "4s")):
+        here.env(name, f"HEALTH_TIMEOUT={value}\n")
+        if name.startswith("base"):
+            here.env("dev")
+        assert load_profile("dev").text("HEALTH_TIMEOUT") == value
+    assert load_profile("dev").values["HEALTH_TIMEOUT"].origin.endswith("envs/dev.local.env:1")
+
+
+def test_the_default_environment_comes_from_the_settings(here: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.env("qa")
+    monkeypatch.setenv("SLIPWAY_ENV", "qa")
+    assert load_profile().environment == "qa"
+
+
+def test_an_unknown_environment_lists_those_that_exist_and_the_nearest(here: Workspace) -> None:
+    here.env("dev")
+    here.env("staging")
+    error = fault("stagin")
+    assert error.message.startswith("no environment 'stagin' in ")
+    assert error.message.endswith("; there are: dev, staging")
+    assert error.hint.startswith("did you mean staging?")
+
+
+@pytest.mark.parametrize("name", ["base", "dev.local", "../envs/dev", ""])
+def test_only_an_environment_is_one(here: Workspace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_ENV", "none")
+    for stem in ("base", "dev", "dev.local"):
+        here.env(stem)
+    assert "no environment" in fault(name).message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "envs/dev.env: empty: write at least one KEY=value or a comment"),
+        (b" \n\n", "envs/dev.env: empty: write at least one KEY=value or a comment"),
+        (b"\x7fELF\0\1", "envs/dev.env:1: NUL byte: this is a binary file, not a profile"),
+        (b"A=1\nB=\xe9\n", "envs/dev.env:2: byte 0xe9 is not UTF-8: save the file as UTF-8"),
+        (b"#" * (1 << 21), "envs/dev.env: cannot be read: 2097152 bytes are too many for a text file written by hand"),
+    ],
+)
+def test_a_profile_that_is_no_text_is_one_line(here: Workspace, content: bytes, expected: str) -> None:
+    here.env("dev", content)
+    (line,) = fault().message.splitlines()
+    assert line.endswith(expected)
+
+
+def test_a_profile_that_is_no_file_is_one_line(here: Workspace) -> None:
+    path = here.env("dev")
+    path.unlink()
+    path.mkdir()
+    assert fault().message.endswith("envs/dev.env: cannot be read: it is a directory")
+    path.rmdir()
+    os.mkfifo(path)
+    assert fault().message.endswith("envs/dev.env: cannot be read: it is not a regular file")
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert fault().message.endswith("envs/dev.env: cannot be read: the link points nowhere")
+    path.unlink()
+    path.symlink_to(path.name)
+    assert "envs/dev.env: cannot be read: Too many levels of symbolic links" in fault().message
+
+
+def test_a_profile_without_permission_is_one_line(here: Workspace) -> None:
+    path = here.env("dev", "TAG=1\n")
+    load_profile("dev")  # imports what it needs while we may still read it
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        for directory in (here.root, *here.root.parents[:2]):
+            directory.chmod(0o755)
+        os.seteuid(65534)  # root reads everything
+    try:
+        error = fault()
+    finally:
+        os.seteuid(user)
+    assert error.message.endswith("envs/dev.env: cannot be read: Permission denied")
+
+
+def test_a_missing_compose_file_names_the_line_that_names_it(here: Workspace) -> None:
+    here.env("dev", "# one\nCOMPOSE_FILE=compose.yaml:compose.dev.yaml\nFREE=1\n")
+    error = fault()
+    assert "envs/dev.env:2: COMPOSE_FILE: " in error.message
+    assert error.message.endswith("project/compose.dev.yaml does not exist")
+    assert error.hint == "the names in COMPOSE_FILE are relative to the project directory"
+
+
+def test_a_missing_project_directory_says_which_setting_names_it(
+    here: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.env("dev")
+    monkeypatch.setenv("SLIPWAY_PROJECT_DIR", "/nowhere")
+    assert fault().message == "/nowhere: the project directory does not exist"
+    assert "SLIPWAY_PROJECT_DIR" in fault().hint
+
+
+def test_without_compose_file_the_files_are_those_that_compose_finds(here: Workspace) -> None:
+    here.env("dev")
+    here.compose("compose.override.yaml", "services: {web: {command: '${WORD}'}}\n")
+    assert fault().message.endswith(
+        "project/compose.override.yaml:1: WORD: the Compose file needs this variable and no layer sets it"
+    )
+    here.env("dev", "WORD=x\n")
+    found = load_profile("dev")
+    assert found.compose_files() == ("compose.yaml", "compose.override.yaml")
+    assert found.values["COMPOSE_FILE"].origin.startswith("found in ")
+    (here.root / "project" / "compose.yaml").unlink()
+    assert "no Compose file" in fault().message
+
+
+def test_variables_of_included_and_extended_files_are_known(here: Workspace) -> None:
+    here.env("dev", "COMPOSE_FILE=compose.yaml\nA=1\nB=2\nC=3\nD=4\n")
+    here.compose(
+        "compose.yaml",
+        "include:\n  - a.yaml\n  - path: [sub/b.yaml, oci://example.com/x]\n"
+        "  - path: sub/own.yaml\n    env_file: own.env\n"
+        "services:\n  web:\n    extends:\n      service: c\n      file: c.yaml\n",
+    )
+    here.compose("a.yaml", "x-a: ${A}\nservices:\n  d:\n    extends: {file: sub/d.yaml, service: d}\n")
+    here.compose("sub/b.yaml", "x-b: ${B}\n")
+    here.compose("sub/own.yaml", "x-o: ${OWN}\n")
+    here.compose("c.yaml", "x-c: ${C}\n")
+    here.compose("sub/d.yaml", "x-d: ${D}\n")
+    assert load_profile("dev").text("D") == "4"
+    (here.root / "project" / "sub" / "b.yaml").unlink()
+    assert "project/compose.yaml: include: " in fault().message
+
+
+def test_base_may_set_what_only_another_environments_files_interpolate(here: Workspace) -> None:
+    here.env("base", "OTHER=1\n")
+    here.env("dev", "COMPOSE_FILE=compose.yaml\n")
+    assert fault().message.endswith("base.env:1: OTHER: unknown key: no Compose file interpolates it")
+    here.compose("compose.prod.yaml", "x-o: ${OTHER}\n")
+    assert load_profile("dev").text("OTHER") == "1"
+
+
+def test_local_base_images_bring_the_variables_of_their_override(here: Workspace) -> None:
+    here.env("dev", "COMPOSE_FILE=compose.yaml\nBASE_IMAGES_OVERRIDE=over.yaml\n")
+    here.compose("over.yaml", "x-o: ${MIRROR}\n")
+    load_profile("dev")
+    here.env("base.local", "BASE_IMAGES=local\n")
+    assert "over.yaml:1: MIRROR: the Compose file needs" in fault().message
+    here.env("base.local", "BASE_IMAGES=local\nMIRROR=x\n")
+    assert load_profile("dev").compose_files() == ("compose.yaml",)
+
+
+def test_a_compose_file_that_is_no_yaml_is_left_to_compose(here: Workspace) -> None:
+    here.env("dev", "COMPOSE_FILE=compose.yaml\n")
+    here.compose("compose.yaml", "include: [*nothing\n\t- x: 'open\n")
+    assert load_profile("dev").compose_files() == ("compose.yaml",)
+
+
+def test_a_profile_is_read_within_a_blink(here: Workspace) -> None:
+    here.env("dev", "COMPOSE_FILE=compose.yaml\nTAG=2\n" + "# comment\n" * 50)
+    here.compose("compose.yaml", "services:\n" + "  web:\n    image: web:${TAG} # the tag\n" * 100)
+    load_profile("dev")
+    started = time.perf_counter()
+    for _ in range(10):
+        load_profile("dev")
+    assert (time.perf_counter() - started) / 10 < 0.03
+
+
+def test_show_masks_secrets_and_names_origins(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    here.env("dev", "TAG=2\nWEB_TOKEN=hunter2\n")
+    here.compose("compose.yaml", "x: [$TAG, $WEB_TOKEN]\n")
+    profiles.show("dev", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "slipway/env.show/v1"
+    values = {value["key"]: value for value in document["values"]}
+    assert values["WEB_TOKEN"]["value"] == "***"
+    assert values["WEB_TOKEN"]["secret"] is True
+    assert values["TAG"]["origin"].endswith("envs/dev.env:1")
+    profiles.show("dev", as_json=False)
+    assert "hunter2" not in capsys.readouterr().out
+
+
+def test_diff_tells_that_secrets_differ_without_showing_them(
+    here: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.compose("compose.yaml", "x: [$TAG, $WEB_TOKEN, $SAME]\n")
+    here.env("dev", "TAG=1\nWEB_TOKEN=one\nSAME=x\n")
+    here.env("prod", "TAG=2\nWEB_TOKEN=two\nSAME=x\n")
+    profiles.diff("dev", "prod", as_json=True)
+    changes = json.loads(capsys.readouterr().out)["changes"]
+    assert [(one["key"], one["first"]["value"], one["second"]["value"]) for one in changes] == [
+        ("TAG", "1", "2"),
+        ("WEB_TOKEN", "***", "***"),
+    ]
+
+
+def test_check_reports_the_faults_of_all_environments_once(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    here.env("base", "HEALTH_TIMEOUT=x\n")
+    here.env("dev", "TAG=1\n")
+    here.env("prod", "BASE_IMAGES=y\n")
+    with pytest.raises(InputError) as caught:
+        profiles.check((), as_json=True)
+    assert len(caught.value.message.splitlines()) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert [(one["name"], one["valid"], len(one["faults"])) for one in document["environments"]] == [
+        ("dev", False, 1),
+        ("prod", False, 2),
+    ]
+
+
+def test_list_tells_which_profiles_are_valid(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    here.env("dev", "TAG=1\n")
+    here.env("prod", "TAG=a b\n")
+    profiles.list_environments(as_json=True)
+    found = json.loads(capsys.readouterr().out)["environments"]
+    assert [(one["name"], one["valid"]) for one in found] == [("dev", True), ("prod", False)]
+
+
+def test_new_writes_a_profile_that_is_valid_and_shares_nothing_by_name(here: Workspace) -> None:
+    here.env(
+        "prod",
+        "# About prod.\n\n# The project.\nCOMPOSE_PROJECT_NAME=shop-prod\nCOMPOSE_FILE=compose.prod.yaml\n"
+        "# DOCKER_HOST=ssh://prod.example.com\nTAG=prod\n",
+    )
+    here.compose("compose.prod.yaml", "x: $TAG\n")
+    profiles.new("qa", "prod")
+    found = load_profile("qa")
+    assert found.text("COMPOSE_PROJECT_NAME") == "shop-qa"
+    assert found.text("TAG") == "qa"
+    assert found.compose_files() == ("compose.prod.yaml",)
+    text = (here.root / "envs" / "qa.env").read_text()
+    assert "# The project." in text
+    assert "# DOCKER_HOST=ssh://qa.example.com" in text
+    assert "About prod" not in text
+    assert sorted(path.name for path in (here.root / "envs").iterdir()) == ["prod.env", "qa.env"]
+
+
+@pytest.mark.parametrize("text", ["TAG=1\n", "COMPOSE_PROJECT_NAME=shop\nTAG=1\n"])
+def test_a_new_environment_never_gets_the_project_name_of_the_old_one(here: Workspace, text: str) -> None:
+    here.env("dev", text)
+    profiles.new("qa", "dev")
+    assert load_profile("qa").text("COMPOSE_PROJECT_NAME") in ("qa", "shop-qa")
+
+
+def test_new_overwrites_nothing_and_takes_no_odd_name(here: Workspace) -> None:
+    path = here.env("dev", "TAG=1\n")
+    for name in ("dev", "base", "../up", "a b", "-x", ".x", "é", ""):
+        with pytest.raises(InputError):
+            profiles.new(name, "dev")
+    with pytest.raises(InputError, match="no environment 'prdo'"):
+        profiles.new("qa", "prdo")
+    assert path.read_text() == "TAG=1\n"
+    assert [each.name for each in path.parent.iterdir()] == ["dev.env"]

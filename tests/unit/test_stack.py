@@ -1,0 +1,301 @@
+"""The Compose model as typed data."""
+
+from typing import Any
+
+import pytest
+from support import service, stack
+
+from tasks.plan.errors import InputError
+from tasks.plan.stack import Build, Port, Rootfs, SecretFile, SlipwaySettings, parse
+
+
+def refused(model: dict[str, Any]) -> tuple[str, str]:
+    with pytest.raises(InputError) as caught:
+        parse({"name": "shop", **model})
+    return caught.value.message, caught.value.hint
+
+
+def test_an_empty_model_is_an_empty_stack() -> None:
+    found = parse({})
+
+    assert (found.project, dict(found.services), dict(found.secrets), found.rootfs) == ("", {}, {}, None)
+
+
+def test_a_service_that_says_nothing_has_the_defaults_of_compose() -> None:
+    found = service("web")
+
+    assert found.image == "shop-web:latest"
+    assert found.build is None
+    assert found.replicas == 1
+    assert not found.health_check
+    assert not found.restarts
+    assert found.slipway == SlipwaySettings()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("web", "web:latest"),
+        ("web:dev", "web:dev"),
+        ("shop/web", "shop/web:latest"),
+        ("registry.example.com:5000/web", "registry.example.com:5000/web:latest"),
+        ("registry.example.com:5000/web:dev", "registry.example.com:5000/web:dev"),
+        ("web@sha256:aa", "web@sha256:aa"),
+        ("web:dev@sha256:aa", "web:dev@sha256:aa"),
+    ],
+)
+def test_an_image_is_known_by_its_name_and_tag(image: str, expected: str) -> None:
+    assert service(image=image).image == expected
+
+
+def test_the_build_section_keeps_what_it_does_not_know() -> None:
+    found = service(
+        build={
+            "context": "/srv/shop/web",
+            "dockerfile": "Dockerfile.prod",
+            "target": "production",
+            "args": {"A": "1", "EMPTY": "", "NOT_SET": None},
+            "additional_contexts": {"golang:1.27": "docker-image://local/golang"},
+            "cache_from": ["type=gha"],
+            "no_cache": True,
+        }
+    )
+
+    assert found.build == Build(
+        context="/srv/shop/web",
+        dockerfile="Dockerfile.prod",
+        target="production",
+        arguments={"A": "1", "EMPTY": ""},
+        contexts={"golang:1.27": "docker-image://local/golang"},
+        extra={"cache_from": ["type=gha"], "no_cache": True},
+    )
+
+
+def test_a_dollar_that_compose_prints_doubled_is_one_dollar() -> None:
+    found = service(build={"context": "/srv", "args": {"HASH": "$$2y$$10$$x"}, "dockerfile_inline": "RUN echo $${A}"})
+
+    assert found.recipe().arguments == {"HASH": "$2y$10$x"}
+    assert found.recipe().extra == {"dockerfile_inline": "RUN echo ${A}"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"target": 80, "published": "8080", "protocol": "tcp"}, Port(80, 8080)),
+        ({"target": 80, "published": "8080", "host_ip": "127.0.0.1"}, Port(80, 8080, "127.0.0.1")),
+        ({"target": 53, "published": "53", "protocol": "udp"}, Port(53, 53, "", "udp")),
+        ({"target": 80}, Port(80, 0)),
+        ({"target": 80, "published": "8000-8010"}, Port(80, 0)),
+        ({"target": 80, "published": ""}, Port(80, 0)),
+        ({"target": 80, "published": "0"}, Port(80, 0)),
+    ],
+)
+def test_a_port_is_known_when_the_engine_does_not_choose_it(raw: dict[str, Any], expected: Port) -> None:
+    assert service(ports=[raw]).ports == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ({"test": ["CMD", "true"]}, True),
+        ({"test": ["CMD-SHELL", "true"], "interval": "5s"}, True),
+        ({"test": ["NONE"]}, False),
+        ({"disable": True}, False),
+        ({"test": ["CMD", "true"], "disable": True}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_health_check_that_is_switched_off_is_none(check: object, expected: bool) -> None:
+    assert service(healthcheck=check).health_check is expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, 1),
+        ({"scale": 3}, 3),
+        ({"scale": 0}, 0),
+        ({"deploy": {"replicas": 2}}, 2),
+        ({"deploy": {"replicas": 0}}, 0),
+        ({"deploy": {"resources": {}}}, 1),
+        ({"deploy": None}, 1),
+    ],
+)
+def test_replicas_come_from_deploy_or_scale(fields: dict[str, Any], expected: int) -> None:
+    assert service(**fields).replicas == expected
+
+
+@pytest.mark.parametrize(
+    ("restart", "expected"),
+    [("no", False), ("", False), ("always", True), ("on-failure:3", True), ("unless-stopped", True)],
+)
+def test_the_restart_policy_says_whether_a_container_comes_back(restart: str, expected: bool) -> None:
+    assert service(restart=restart).restarts is expected
+
+
+def test_secrets_that_are_no_files_are_left_to_compose() -> None:
+    found = stack(
+        {"web": {"secrets": [{"source": "password"}, {"source": "token", "target": "/run/secrets/t"}]}},
+        secrets={
+            "password": {"name": "shop_password", "file": "/etc/shop/password"},
+            "token": {"name": "shop_token", "environment": "TOKEN"},
+            "outside": {"name": "outside", "external": True},
+        },
+        **{"x-slipway": {"secrets": {"password": {"generate": "password"}}}},
+    )
+
+    assert found.service("web").secrets == ("password", "token")
+    assert found.secrets == {"password": SecretFile("password", "/etc/shop/password", "password", "")}
+
+
+def test_a_rootfs_needs_a_suite_and_a_file() -> None:
+    assert stack(
+        {}, **{"x-slipway": {"rootfs": {"suite": "trixie", "file": "r.tar", "include": ["ca-certificates"]}}}
+    ).rootfs == (Rootfs("trixie", "r.tar", ("ca-certificates",)))
+    assert refused({"x-slipway": {"rootfs": {"suite": "trixie"}}}) == (
+        "x-slipway.rootfs: needs suite and file",
+        "for example {suite: trixie, file: rootfs.tar}",
+    )
+
+
+def test_what_a_service_says_to_slipway_is_typed() -> None:
+    settings = service(
+        **{
+            "x-slipway": {
+                "job": "migrate",
+                "role": "database",
+                "client": ["psql", "-U", "me"],
+                "debug-target": "shell",
+                "size-budget": "20MB",
+                "smoke": [{"url": "http://localhost"}],
+                "rollout": "recreate",
+            }
+        }
+    ).slipway
+
+    assert settings == SlipwaySettings("migrate", "database", ("psql", "-U", "me"), "shell", 20_000_000)
+
+
+def test_a_budget_may_be_a_number_of_bytes() -> None:
+    assert service(**{"x-slipway": {"size-budget": 1000}}).slipway.size_budget == 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        (
+            {"sise-budget": "1MB"},
+            "services.web.x-slipway: unknown key 'sise-budget'",
+            "did you mean size-budget? There are: job, role, client, debug-target, size-budget, smoke, rollout",
+        ),
+        (
+            {"job": "seeds"},
+            "services.web.x-slipway.job: expected one of migrate, seed, got 'seeds'",
+            "correct the Compose file",
+        ),
+        (
+            {"client": "psql -U me"},
+            "services.web.x-slipway.client: expected a list of words, got 'psql -U me'",
+            'as in ["psql", "-U", "me"]',
+        ),
+        (
+            {"client": ["psql", 1]},
+            "services.web.x-slipway.client: expected a list of words, got ['psql', 1]",
+            'as in ["psql", "-U", "me"]',
+        ),
+        (
+            {"size-budget": "large"},
+            "services.web.x-slipway.size-budget: expected a size such as 20MB, got 'large'",
+            "units: B, kB, MB, GB, KiB, MiB, GiB",
+        ),
+        (
+            ["job"],
+            "services.web.x-slipway: expected a mapping, got ['job']",
+            "see the Compose file reference in the README",
+        ),
+    ],
+)
+def test_a_field_of_a_service_that_is_not_understood_is_named(said: object, message: str, hint: str) -> None:
+    assert refused({"services": {"web": {"x-slipway": said}}}) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"secret": {}}, "x-slipway: unknown key 'secret'"),
+        ("yes", "x-slipway: expected a mapping, got 'yes'"),
+        (
+            {"secrets": {"password": {"generate": "passwd"}}},
+            "x-slipway.secrets.password.generate: unknown generator 'passwd'",
+        ),
+        ({"secrets": {"password": {"gen": "password"}}}, "x-slipway.secrets.password: unknown key 'gen'"),
+        ({"secrets": {"password": "password"}}, "x-slipway.secrets.password: expected a mapping, got 'password'"),
+    ],
+)
+def test_a_field_of_the_project_that_is_not_understood_is_named(said: object, message: str) -> None:
+    model = {"secrets": {"password": {"file": "/p"}}, "x-slipway": said}
+
+    assert refused(model)[0] == message
+
+
+def test_a_misspelt_service_gets_the_nearest_name() -> None:
+    with pytest.raises(InputError) as caught:
+        stack({"web": {}, "worker": {}}).service("wrker")
+
+    assert caught.value.message == "no service 'wrker' in project shop"
+    assert caught.value.hint == "did you mean worker? There are: web, worker"
+
+
+def test_a_service_of_an_empty_project_has_no_neighbour() -> None:
+    with pytest.raises(InputError) as caught:
+        stack({}).service("web")
+
+    assert caught.value.hint == "there are: none"
+
+
+def test_no_name_selects_all_services_and_a_name_given_twice_one() -> None:
+    found = stack({"web": {}, "worker": {}})
+
+    assert [one.name for one in found.select(())] == ["web", "worker"]
+    assert [one.name for one in found.select(["worker", "worker"])] == ["worker"]
+
+
+def test_only_services_with_a_build_section_are_built() -> None:
+    found = stack({"web": {"build": {"context": "/web"}}, "cache": {"image": "valkey:8"}})
+
+    assert [one.name for one in found.built()] == ["web"]
+
+
+def test_asking_to_build_a_service_that_is_not_built_is_an_error() -> None:
+    with pytest.raises(InputError) as caught:
+        stack({"web": {"build": {"context": "/web"}}, "cache": {"image": "valkey:8"}}).built(["cache"])
+
+    assert caught.value.message == "service cache has no build section"
+
+
+def test_a_job_and_a_role_are_found_by_what_the_services_say() -> None:
+    found = stack({"schema": {"x-slipway": {"job": "migrate"}}, "postgres": {"x-slipway": {"role": "database"}}})
+
+    assert found.job("migrate").name == "schema"
+    assert found.role("database").name == "postgres"
+
+
+def test_a_job_that_no_service_does_is_named() -> None:
+    with pytest.raises(InputError) as caught:
+        stack({"web": {}}).job("seed")
+
+    assert caught.value.message == "no service of project shop says x-slipway.job: seed"
+
+
+def test_a_service_that_another_waits_for_to_complete_is_a_one_off() -> None:
+    found = stack(
+        {
+            "schema": {},
+            "seed": {"x-slipway": {"job": "seed"}},
+            "web": {"depends_on": {"schema": {"condition": "service_completed_successfully", "required": True}}},
+            "proxy": {"depends_on": {"web": {"condition": "service_started"}}},
+        }
+    )
+
+    assert [one.name for one in found.services.values() if found.one_off(one)] == ["schema", "seed"]
