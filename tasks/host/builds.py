@@ -23,7 +23,10 @@ def plan(
     stack = project.stack
     inputs = project.build_inputs(options.services)
     images = project.images(stack) if only_changed else None
-    return planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images, all_tags)
+    made = planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images, all_tags)
+    if made.ignored:
+        note(f"not passed to the build, buildx bake has no word for it: {', '.join(made.ignored)}")
+    return made
 
 
 def carry_out(project: Project, build: planner.BuildPlan) -> None:

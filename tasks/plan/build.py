@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,6 +17,8 @@ from .version import Version, tags
 
 # Passed at build only and never part of the Compose model, so the model is the same with and without Slipway.
 VERSION_ARGUMENTS = ("VERSION", "COMMIT", "BUILD_TIME")
+# Keys of Compose's build section that Buildx 0.13 drops without a word.
+_UNKNOWN_TO_BAKE = ("entitlements", "extra_hosts", "isolation", "privileged")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Target:
 class BuildPlan:
     """The targets to build and the command that builds them; ``unchanged`` services need no build.
 
-    ``every`` target that was looked at is there too, in the model's order.
+    ``every`` target that was looked at is there too, in the model's order. ``ignored`` names settings of the Compose
+    file that bake has no word for.
     """
 
     targets: tuple[Target, ...]
@@ -71,6 +73,7 @@ class BuildPlan:
     causes: Mapping[str, str]
     unchanged: tuple[str, ...] = ()
     every: tuple[Target, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -163,6 +166,24 @@ def _secrets(target: Target, profile: Profile, stack: Stack) -> list[str]:
     return specs
 
 
+def _ulimits(raw: Mapping[str, Any]) -> list[str]:
+    limits = []
+    for name, value in raw.items():
+        soft, hard = (value["soft"], value["hard"]) if isinstance(value, dict) else (value, value)
+        limits.append(f"{name}={soft}:{hard}")
+    return limits
+
+
+def _bake_name(service: str) -> str:
+    """Return the name of a service's bake target: bake takes no dot."""
+    return service.replace(".", "_")
+
+
+def _context(value: str) -> str:
+    """Return a named context in bake's words: Compose's image of another service is ``target:``."""
+    return f"target:{_bake_name(value.removeprefix('service:'))}" if value.startswith("service:") else value
+
+
 def _bake_target(target: Target, profile: Profile, stack: Stack, options: Options) -> dict[str, Any]:
     repository, _ = split_reference(target.reference)
     extra = target.build.extra
@@ -178,8 +199,7 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "dockerfile": target.build.dockerfile,
         "target": target.target,
         "args": dict(target.arguments),
-        # Compose's word for the image of another service of the same graph is bake's `target:`.
-        "contexts": {name: re.sub(r"\Aservice:", "target:", value) for name, value in target.build.contexts.items()},
+        "contexts": {name: _context(value) for name, value in target.build.contexts.items()},
         "labels": labels,
         "tags": [*(f"{repository}:{tag}" for tag, _ in target.tags), *(extra.get("tags") or [])],
         "secret": _secrets(target, profile, stack),
@@ -191,6 +211,8 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "pull": options.pull or bool(extra.get("pull")),
         "network": str(extra.get("network") or ""),
         "dockerfile-inline": str(extra.get("dockerfile_inline") or ""),
+        "shm-size": str(extra.get("shm_size") or ""),
+        "ulimits": _ulimits(extra.get("ulimits") or {}),
     }
     return {key: value for key, value in entry.items() if value not in ("", [], {}, False)}
 
@@ -198,8 +220,8 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
 def bake_file(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options) -> str:
     """Return the bake definition (JSON) of all targets; they are built in one graph, in parallel."""
     definition = {
-        "group": {"default": {"targets": [target.service for target in targets]}},
-        "target": {target.service: _bake_target(target, profile, stack, options) for target in targets},
+        "group": {"default": {"targets": [_bake_name(target.service) for target in targets]}},
+        "target": {_bake_name(target.service): _bake_target(target, profile, stack, options) for target in targets},
     }
     return json.dumps(_literal(definition), sort_keys=True)
 
@@ -237,6 +259,9 @@ def _cause(target: Target, images: Mapping[str, Image], all_tags: bool) -> str:
     image = images.get(target.reference)
     if image is None:
         return f"image {target.reference} does not exist"
+    for key in ("pull", "no_cache"):
+        if target.build.extra.get(key):
+            return f"the Compose file says build.{key}"
     if not target.fingerprint:
         return "its context is not a directory on this machine"
     recorded = image.labels.get(FINGERPRINT_LABEL, "")
@@ -276,7 +301,13 @@ def plan(
     needed = tuple(one for one in targets if one.service in causes)
     unchanged = tuple(one.service for one in targets if one.service not in causes)
     command = _command(needed, profile, stack, options, cwd) if needed else None
-    return BuildPlan(needed, command, causes, unchanged, targets)
+    return BuildPlan(needed, command, causes, unchanged, targets, _ignored(needed))
+
+
+def _ignored(targets: Iterable[Target]) -> tuple[str, ...]:
+    return tuple(
+        f"services.{one.service}.build.{key}" for one in targets for key in _UNKNOWN_TO_BAKE if one.build.extra.get(key)
+    )
 
 
 def _refuse_two_owners(targets: Iterable[Target]) -> None:

@@ -204,3 +204,18 @@ FULL = ("build failed: the engine's disk is full", "nothing was changed; free sp
 )
 def test_a_failed_build_says_why(output: str, free: int | None, expected: tuple[str, str]) -> None:
     assert explain_failure(output, 17, free) == expected
+
+
+def one_service(build: dict[str, Any], **images: Image) -> Any:
+    model = stack({"web": {"image": "shop/web:1", "build": {"context": "/web", **build}}})
+    return plan(model, profile(), built(), {"web": inputs()}, Options(), "/", {"shop/web:1": image()} | images)
+
+
+def test_a_build_setting_that_bake_has_no_word_for_is_named() -> None:
+    made = one_service({"privileged": True, "isolation": "hyperv"})
+    assert made.ignored == ("services.web.build.isolation", "services.web.build.privileged")
+
+
+@pytest.mark.parametrize("key", ["pull", "no_cache"])
+def test_a_compose_file_that_wants_more_than_the_cache_is_always_built(key: str) -> None:
+    assert one_service({key: True}).causes == {"web": f"the Compose file says build.{key}"}

@@ -107,7 +107,7 @@ def command_document(command: Command, build: build_planner.BuildPlan) -> dict[s
     if command.stdin is not None:
         document["stdin"] = json.loads(command.stdin)
         for one in build.targets:
-            labels = document["stdin"]["target"][one.service]["labels"]
+            labels = document["stdin"]["target"][one.service.replace(".", "_")]["labels"]
             assert labels.get(FINGERPRINT_LABEL, "") == one.fingerprint
             if one.fingerprint:
                 labels[FINGERPRINT_LABEL] = "current"
