@@ -301,6 +301,7 @@ def _from_list(raw: Mapping[str, Any]) -> Container:
         config_hash=labels.get(HASH_LABEL, ""),
         image_reference=str(raw.get("Image", "")),
         created_from=labels.get(IMAGE_LABEL, ""),
+        created=float(raw.get("Created", 0)),
         ports=_ports(raw.get("Ports") or ()),
     )
 

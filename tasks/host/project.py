@@ -1,5 +1,6 @@
 """A Compose project as a task meets it: its profile, its model, and the facts that planners decide on."""
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,6 +92,21 @@ class Project:
         """Return the files of secrets that services use and that do not exist."""
         used = {name for service in stack.services.values() for name in service.secrets}
         return tuple(one.file for name, one in stack.secrets.items() if name in used and not Path(one.file).exists())
+
+    def mounted_files(self, stack: Stack) -> dict[str, dict[str, float]]:
+        """Return when the mounted secret and config files of each service last changed, in seconds since the epoch.
+
+        Empty for an engine elsewhere: the files that it mounts are not those of this machine.
+        """
+        if not self.engine.local():
+            return {}
+        times: dict[str, dict[str, float]] = {}
+        for service in stack.services.values():
+            for name, file in stack.files(service).items():
+                with contextlib.suppress(OSError):
+                    # The change time, not that of modification, which a copy or an archive brings along.
+                    times.setdefault(service.name, {})[name] = Path(file).stat().st_ctime
+        return times
 
 
 def model(text: str) -> Any:

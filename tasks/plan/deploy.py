@@ -29,13 +29,15 @@ class Facts:
     """All that a deploy decides on.
 
     ``hashes`` are Compose's own configuration hashes by service; ``missing_secrets`` the files that do not
-    exist; ``taken_ports`` published ports that something outside the project listens on.
+    exist; ``taken_ports`` published ports that something outside the project listens on; ``replaced`` names, by
+    service, the mounted secrets and configs whose file changed, each with the time in seconds since the epoch.
     """
 
     engine: EngineFacts
     hashes: Mapping[str, str] = field(default_factory=dict)
     missing_secrets: tuple[str, ...] = ()
     taken_ports: tuple[int, ...] = ()
+    replaced: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,20 @@ def _container_causes(service: Service, container: Container, facts: Facts) -> l
     used = container.created_from or container.image_id
     if image is not None and used != image.id:
         causes.append(f"image {service.image} changed")
-    return causes
+    return causes + replaced_files(service, container, facts)
+
+
+def replaced_files(service: Service, container: Container, facts: Facts) -> list[str]:
+    """Return the secrets and configs whose file changed after the container was created.
+
+    Compose does not look at them: a running container keeps what was mounted when it started.
+    """
+    # The engine rounds the time of creation down to a second.
+    return [
+        f"{name} changed"
+        for name, changed in facts.replaced.get(service.name, {}).items()
+        if container.created and changed > container.created + 1
+    ]
 
 
 def drift(service: Service, facts: Facts) -> list[str]:
@@ -175,8 +190,33 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
     if any(one.action not in (UNCHANGED, WAIT) for one in changes):
         up = compose(profile, "up", "--detach", "--no-build", cwd=cwd, reason="create and start what changed")
         steps.append(Step("up", up))
+    if stale := _only_files_changed(stack, changes, facts):
+        again = compose(
+            profile,
+            *("up", "--detach", "--no-build", "--no-deps", "--force-recreate", *stale),
+            cwd=cwd,
+            reason="mount the changed files; Compose itself does not notice them",
+        )
+        steps.append(Step("recreate", again))
     steps.append(Step("wait", _wait(profile, cwd)))
     return Plan(changes, tuple(steps), orphans)
+
+
+def _only_files_changed(stack: Stack, changes: tuple[Change, ...], facts: Facts) -> list[str]:
+    """Return the services that only a changed file makes stale: `compose up` would leave them as they are."""
+    found = []
+    for one in changes:
+        service = stack.services[one.service]
+        files = {
+            cause
+            for container in facts.engine.containers
+            if container.service == one.service and not container.oneoff
+            for cause in replaced_files(service, container, facts)
+        }
+        # A one-off is started again by `up` anyway, and mounts what is there then.
+        if files and set(one.causes) <= files and not stack.one_off(service):
+            found.append(one.service)
+    return found
 
 
 def _wait(profile: Profile, cwd: str) -> Command:

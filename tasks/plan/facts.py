@@ -14,7 +14,10 @@ FINGERPRINT_LABEL = "slipway.fingerprint"
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a Compose project. ``state`` and ``health`` are the engine's words; times RFC 3339."""
+    """One container of a Compose project. ``state`` and ``health`` are the engine's words.
+
+    ``started`` is RFC 3339, ``created`` seconds since the epoch, whole ones.
+    """
 
     id: str
     name: str
@@ -31,6 +34,7 @@ class Container:
     created_from: str = ""
     ports: tuple[str, ...] = ()
     started: str = ""
+    created: float = 0.0
     oom_killed: bool = False
     restarting: bool = False
 

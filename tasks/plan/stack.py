@@ -61,6 +61,7 @@ class Service:
     depends_on: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     secrets: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
     replicas: int = 1
     restarts: bool = False
     slipway: SlipwaySettings = SlipwaySettings()
@@ -100,6 +101,12 @@ class Stack:
     secrets: Mapping[str, SecretFile] = field(default_factory=dict)
     secret_variables: Mapping[str, str] = field(default_factory=dict)
     rootfs: Rootfs | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, service: Service) -> dict[str, str]:
+        """Return the files that Compose mounts into a service as secrets and configs, by what they are called."""
+        secrets = {f"secret {name}": self.secrets[name].file for name in service.secrets if name in self.secrets}
+        return secrets | {f"config {name}": self.configs[name] for name in service.configs if name in self.configs}
 
     def service(self, name: str) -> Service:
         """Return one service; raises InputError that names the nearest."""
@@ -238,6 +245,7 @@ def _service(name: str, raw: Mapping[str, Any], project: str) -> Service:
         depends_on={other: entry.get("condition", "") for other, entry in (raw.get("depends_on") or {}).items()},
         ports=_ports(raw.get("ports")),
         secrets=tuple(entry["source"] for entry in raw.get("secrets") or []),
+        configs=tuple(entry["source"] for entry in raw.get("configs") or []),
         replicas=int(replicas),
         restarts=str(raw.get("restart") or "no") != "no",
         slipway=_settings(raw.get("x-slipway"), f"services.{name}.x-slipway"),
@@ -288,4 +296,5 @@ def parse(model: Mapping[str, Any]) -> Stack:
     secrets = _secret_files(model, _object(declared.get("secrets"), "x-slipway.secrets"))
     raw = model.get("secrets") or {}
     variables = {name: one["environment"] for name, one in raw.items() if one.get("environment")}
-    return Stack(project, services, secrets, variables, _rootfs(declared.get("rootfs")))
+    configs = {name: one["file"] for name, one in (model.get("configs") or {}).items() if one.get("file")}
+    return Stack(project, services, secrets, variables, _rootfs(declared.get("rootfs")), configs)

@@ -214,6 +214,24 @@ def test_a_lock_whose_holder_was_killed_is_taken_over(small: Small) -> None:
     assert docker("ps", "-aq", "--filter", f"label=slipway.lock={project}") == ""
 
 
+def test_a_rotated_secret_reaches_the_running_service(small: Small) -> None:
+    """Compose alone leaves the container as it is, with the old secret."""
+    checkout = small(SLEEPER + "    secrets: [token]\nsecrets: {token: {file: ./token}}\n")
+    token = checkout.project_dir / "token"
+    token.write_text("old")
+    token.chmod(0o644)
+    checkout.inv("deploy.dev")
+    time.sleep(2.1)  # the engine knows the time of creation in whole seconds
+    replacement = checkout.project_dir / "new"
+    replacement.write_text("new")
+    replacement.replace(token)
+    assert checkout.json("deploy.plan")["changes"][0]["causes"] == ["secret token changed"]
+    checkout.inv("deploy.dev")
+    read = ("shell", "--service", "web", "--command", "cat /run/secrets/token")
+    assert checkout.inv(*read).stdout == "new"
+    assert checkout.json("deploy.dev")["outcome"] == "unchanged"
+
+
 def test_changed_sources_configuration_and_replicas_are_each_named_as_the_cause(small: Small) -> None:
     compose = SLEEPER + "    build: .\n"
     checkout = small(compose.replace("image: IMAGE", "image: small/cause"), "FROM IMAGE\nCOPY note /note\n")

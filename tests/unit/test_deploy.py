@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from support import container, stack
+from support import container, profile, stack
 
-from tasks.plan.deploy import Change, Plan, failed_containers, verdict
-from tasks.plan.facts import Container
+from tasks.plan.build import BuildPlan
+from tasks.plan.deploy import Change, Facts, Plan, failed_containers, plan, verdict
+from tasks.plan.facts import Container, EngineFacts
 
 SHOP = stack(
     {
@@ -115,3 +116,21 @@ def test_a_wait_is_a_change_and_unchanged_is_none() -> None:
     changes = (Change("web", "unchanged"), Change("worker", "wait"), Change("cache", "create"))
 
     assert [one.service for one in Plan(changes, ()).changed] == ["worker", "cache"]
+
+
+def test_a_secret_whose_file_changed_after_the_container_was_made_has_it_recreated() -> None:
+    model = stack(
+        {"web": {"image": "shop/web:1", "secrets": [{"source": "token"}]}}, secrets={"token": {"file": "/etc/token"}}
+    )
+    running = container(created=1000.0, config_hash="h")
+    facts = Facts(EngineFacts((running,)), {"web": "h"}, replaced={"web": {"secret token": 1002.0}})
+    made = plan(model, profile(), BuildPlan((), None, {}), facts, "/")
+    assert made.changes == (Change("web", "recreate", ("secret token changed",)),)
+    assert [step.name for step in made.steps] == ["up", "recreate", "wait"]
+    assert made.steps[1].command.argv[-2:] == ("--force-recreate", "web")
+
+
+def test_a_file_as_old_as_the_container_changes_nothing() -> None:
+    model = stack({"web": {"image": "shop/web:1", "configs": [{"source": "c"}]}}, configs={"c": {"file": "/c"}})
+    facts = Facts(EngineFacts((container(created=1000.0),)), replaced={"web": {"config c": 1000.9}})
+    assert plan(model, profile(), BuildPlan((), None, {}), facts, "/").steps == ()
