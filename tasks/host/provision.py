@@ -14,6 +14,7 @@ from ..plan.compose import compose
 from ..plan.errors import InputError, RefusedError, SlipwayError
 from ..plan.profile import Profile
 from ..plan.stack import SecretFile, Stack, parse
+from ..plan.version import UNVERSIONED
 from . import builds, files, machine
 from .output import note
 from .project import Project, model
@@ -23,6 +24,7 @@ _PROGRAMS = ("git", "openssl")
 _ENGINE_START = 30.0  # seconds
 _CERTIFICATE_DAYS = 365
 _LOCAL_LAYER = "base.local.env"
+_BASES_PROJECT = "slipway-bases"
 
 
 def inspect_machine(wanted_programs: Sequence[str] = _PROGRAMS) -> planner.Machine:
@@ -177,12 +179,14 @@ def bases(project: Project, force: bool = False) -> None:
 
     inputs = sources.inputs(stack.built(), project.engine)
     options = build_planner.Options(no_cache=force)
-    plan = build_planner.plan(stack, project.profile, project.version, inputs, options, project.cwd)
+    plan = build_planner.plan(stack, project.profile, UNVERSIONED, inputs, options, project.cwd)
     builds.carry_out(project, plan)
 
 
 def _bases_stack(project: Project, file: str) -> Stack:
-    result = capture(compose(project.profile, "config", cwd=project.cwd, files=(file,)))
+    # A project of its own: its images are every environment's, and `clean` of one must not take them along.
+    words = ("--project-name", _BASES_PROJECT, "config")
+    result = capture(compose(project.profile, *words, cwd=project.cwd, files=(file,)))
     if result.exit_code != 0:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"Compose does not accept {file}: {last}", "correct it, or BASE_IMAGES_FILE of the profile")

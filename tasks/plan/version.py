@@ -44,6 +44,10 @@ class Version:
         return self.commit[:7] or "unknown"
 
 
+# For images that are not made from the checkout's own version, such as base images.
+UNVERSIONED = Version("", "", EPOCH, False, "")
+
+
 def version(git: GitFacts) -> Version:
     """Return the version of a checkout (rules: README, "Versions and tags")."""
     suffix = "-dirty" if git.dirty else ""
@@ -75,7 +79,8 @@ def tags(built: Version, environment_tag: str) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     if environment_tag:
         found[environment_tag] = "the tag that the Compose file names"
-    found.setdefault(built.text, f"exact version ({built.reason})")
+    if built.text:
+        found.setdefault(built.text, f"exact version ({built.reason})")
     if built.commit and not built.text.endswith("-dirty"):
         found.setdefault(f"sha-{built.short_commit}", "the commit")
     if built.release and "-" not in built.text:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tasks.plan.version import EPOCH, GitFacts, Version, tags, version
+from tasks.plan.version import EPOCH, UNVERSIONED, GitFacts, Version, tags, version
 
 COMMIT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 # https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string
@@ -163,3 +163,7 @@ def test_every_tag_has_its_reason() -> None:
         "1.4.3-dev.5.g1a2b3c4": "exact version (5 commits after v1.4.2)",
         "sha-1a2b3c4": "the commit",
     }
+
+
+def test_an_image_without_a_version_carries_only_the_tag_that_the_compose_file_names() -> None:
+    assert tags(UNVERSIONED, "trixie") == (("trixie", "the tag that the Compose file names"),)
