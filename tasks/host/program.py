@@ -69,8 +69,19 @@ class Program(InvokeProgram):
         return f"`inv --help {named[-1]}` shows its options" if named else "`inv --help` shows the options"
 
 
+def _open_closed_streams() -> None:
+    """Open what the caller closed (``>&-``) as nothing: else the next file would become stdout."""
+    for descriptor, mode in ((0, "r"), (1, "w"), (2, "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor, which is this one
+            setattr(sys, ("stdin", "stdout", "stderr")[descriptor], os.fdopen(descriptor, mode))
+
+
 def main() -> int:
     """Run a command line; returns the exit code of one that a closed pipe ended."""
+    _open_closed_streams()
     try:
         try:
             Program(name="inv", binary="inv", binary_names=["inv", "invoke"], version=__version__).run()

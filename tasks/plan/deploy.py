@@ -13,10 +13,11 @@ from .profile import Profile
 from .stack import Service, Stack
 
 # What a service needs: nothing, a look until it is healthy, or a change of its containers.
-UNCHANGED, WAIT, START, CREATE, RECREATE, RUN, SCALE = (
+UNCHANGED, WAIT, START, RESTART, CREATE, RECREATE, RUN, SCALE = (
     "unchanged",
     "wait",
     "start",
+    "restart",
     "create",
     "recreate",
     "run",
@@ -118,6 +119,10 @@ def _one_off_change(service: Service, containers: list[Container], causes: list[
 
 
 def _state_change(service: Service, containers: list[Container]) -> Change:
+    # Compose leaves both as they are, or fails on them.
+    stuck = [f"{one.name} is {_stuck(one)}" for one in containers if _stuck(one)]
+    if stuck:
+        return Change(service.name, RESTART, tuple(stuck))
     stopped = [one for one in containers if one.state != "running"]
     if stopped:
         return Change(service.name, START, tuple(f"{one.name} is {one.state}" for one in stopped))
@@ -125,6 +130,12 @@ def _state_change(service: Service, containers: list[Container]) -> Change:
     if unready:
         return Change(service.name, WAIT, tuple(f"{one.name} is {one.health or 'unknown'}" for one in unready))
     return Change(service.name, UNCHANGED)
+
+
+def _stuck(container: Container) -> str:
+    if container.state == "paused":
+        return "paused"
+    return "unhealthy" if container.state == "running" and container.health == "unhealthy" else ""
 
 
 def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> Change:
@@ -187,9 +198,14 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
         return Plan(changes, (), orphans)
     _refuse_taken_ports(stack, profile, facts)
     steps = [Step("build", build.command)] if build.command else []
-    if any(one.action not in (UNCHANGED, WAIT) for one in changes):
+    paused = [one.name for one in facts.engine.containers if one.state == "paused" and not one.oneoff]
+    steps += _on_containers(profile, "unpause", paused, cwd, "Compose can do nothing with a paused container")
+    if any(one.action not in (UNCHANGED, WAIT, RESTART) for one in changes):
         up = compose(profile, "up", "--detach", "--no-build", cwd=cwd, reason="create and start what changed")
         steps.append(Step("up", up))
+    restarted = {one.service for one in changes if one.action == RESTART}
+    stuck = [one.name for one in facts.engine.containers if one.service in restarted and _stuck(one)]
+    steps += _on_containers(profile, "restart", stuck, cwd, "what is unhealthy gets a new start")
     if stale := _only_files_changed(stack, changes, facts):
         again = compose(
             profile,
@@ -200,6 +216,14 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
         steps.append(Step("recreate", again))
     steps.append(Step("wait", _wait(profile, cwd)))
     return Plan(changes, tuple(steps), orphans)
+
+
+def _on_containers(profile: Profile, verb: str, names: list[str], cwd: str, reason: str) -> list[Step]:
+    """Return the step that does something with single containers: other replicas of their service go on serving."""
+    if not names:
+        return []
+    env = {key: value for key, value in profile.compose_env().items() if key.startswith("DOCKER_")}
+    return [Step(verb, Command(("docker", verb, *names), env=env, cwd=cwd, reason=reason))]
 
 
 def _only_files_changed(stack: Stack, changes: tuple[Change, ...], facts: Facts) -> list[str]:

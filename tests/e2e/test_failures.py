@@ -250,7 +250,11 @@ def test_changed_sources_configuration_and_replicas_are_each_named_as_the_cause(
     assert "configuration changed" in change["causes"]
     assert checkout.json("deploy.status")["services"][0]["drift"] == ["configuration changed"]
     checkout.inv("deploy.dev")
-    docker("stop", "-t", "0", f"{checkout.projects[0]}-web-1")
+    container = f"{checkout.projects[0]}-web-1"
+    docker("stop", "-t", "0", container)
     assert checkout.json("deploy.plan")["changes"][0]["action"] == "start"
+    checkout.inv("deploy.dev")
+    docker("pause", container)
+    assert checkout.json("deploy.plan")["changes"][0]["causes"] == [f"{container} is paused"]
     checkout.inv("deploy.dev")
     assert checkout.json("deploy.dev")["outcome"] == "unchanged"
