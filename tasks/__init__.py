@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from . import build, db, deploy, env, image, machine, operate
+from . import build, db, deploy, env, image, machine, operate, test
 from .host.files import environments
 from .host.namespace import for_environment
 
@@ -11,6 +11,7 @@ ns = Collection(
     Collection("image", image.list_, image.tags, image.bases),
     Collection("deploy", deploy.plan, deploy.status, deploy.down, deploy.unlock),
     Collection("db", db.migrate, db.seed, db.shell),
+    Collection("test", test.unit),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,
     operate.shell,

@@ -118,6 +118,14 @@ class Engine:
             except NotFound:
                 return None
 
+    def label(self, container_id: str, name: str) -> str:
+        """Return the value of a label of a container, "" when it has none or is gone."""
+        with self._answering():
+            try:
+                return str((self._api.inspect_container(container_id)["Config"].get("Labels") or {}).get(name, ""))
+            except NotFound:
+                return ""
+
     def image(self, reference: str) -> Image | None:
         """Return a local image, None when there is none."""
         with self._answering():
@@ -133,6 +141,25 @@ class Engine:
             created=str(found.get("Created", "")),
             labels=(found.get("Config") or {}).get("Labels") or {},
         )
+
+    def image_user(self, reference: str) -> str:
+        """Return the user that a local image runs as, "" for root or an image that is not there."""
+        with self._answering():
+            try:
+                return str((self._api.inspect_image(reference).get("Config") or {}).get("User") or "")
+            except (ImageNotFound, NotFound):
+                return ""
+
+    def remove_container(self, name: str) -> None:
+        """Stop and remove a container and its anonymous volumes; one that is gone already is fine."""
+        with self._answering():
+            try:
+                self._api.remove_container(name, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:  # another one is removing it
+                    raise
 
     def images(self, label: str) -> tuple[Image, ...]:
         """Return the local images that carry a label (``key`` or ``key=value``), newest first."""

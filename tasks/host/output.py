@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 # C0 and C1 control characters and the bidirectional overrides; a name from outside must not drive the terminal.
 _UNSAFE = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(9), *range(11, 32), *range(127, 160))}
@@ -73,3 +74,30 @@ def confirm(question: str, yes: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise RefusedError("not confirmed", "nothing was changed")
+
+
+def at_terminal() -> bool:
+    """Whether a Ctrl-C reaches our children without us: we are in the foreground of a terminal."""
+    try:
+        with open("/dev/tty", "rb", buffering=0) as terminal:  # noqa: PTH123 - a device, not a path of ours
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def descriptor(stream: TextIO) -> int | None:
+    """Return a stream's file descriptor, None when it has none (a test's own stream)."""
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def reader_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    number = descriptor(sys.stdout)
+    if number is None:
+        return False
+    watch = select.poll()
+    watch.register(number, select.POLLERR)
+    return any(event & select.POLLERR for _, event in watch.poll(0))

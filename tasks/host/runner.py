@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -13,12 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
-from .output import note
+from .output import at_terminal, descriptor, note, reader_gone
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TAIL = 30  # lines of error output that an error may be explained with
@@ -106,23 +104,15 @@ def capture(command: Command) -> Result:
     return start(command).result()
 
 
-def _at_terminal() -> bool:
-    """Whether a Ctrl-C reaches our children without us: we are in the foreground of a terminal."""
-    try:
-        with open("/dev/tty", "rb", buffering=0) as terminal:  # noqa: PTH123 - a device, not a path of ours
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
-
-
 @contextlib.contextmanager
-def _forwarding(started: "list[subprocess.Popen[str]]", received: list[int]) -> Iterator[None]:
+def _forwarding(started: "list[subprocess.Popen[str]]", received: list[int], apart: bool = False) -> Iterator[None]:
     """Pass signals on to the child while waiting for it, so that it is the child that ends the work.
 
     Begins before the child does, so that no signal falls between; ``started`` gets the child. One that goes on
-    after the grace time is killed.
+    after the grace time is killed. Children that stand ``apart`` (sessions of their own) hear a terminal's Ctrl-C
+    through us only.
     """
-    shared = _at_terminal()
+    shared = not apart and at_terminal()
     timers: list[threading.Timer] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
@@ -197,7 +187,7 @@ class Runner:
         if self._print_only(command):
             return
         # Reading the error output would take the live progress from a terminal: there only the exit code is known.
-        code, tail = self._wait(command, stdout=_descriptor(sys.stderr), tail=bool(explain) and not sys.stderr.isatty())
+        code, tail = self._wait(command, stdout=descriptor(sys.stderr), tail=bool(explain) and not sys.stderr.isatty())
         if code != 0:
             better = explain(code, tail) if explain else None
             raise better or CommandError(f"{command.argv[0]} {_subcommand(command)} failed with exit code {code}", code)
@@ -207,7 +197,7 @@ class Runner:
         if self._print_only(command):
             return
         code, _ = self._wait(command, stdout=None, tail=False)
-        if code != 0 and _reader_gone():
+        if code != 0 and reader_gone():
             raise BrokenPipeError  # some programs report it as a failure of their own
         if code != 0:
             raise CommandError(f"{command.argv[0]} {_subcommand(command)} ended with exit code {code}", code)
@@ -257,6 +247,24 @@ class Runner:
             for process in started:
                 _end(process)
 
+    @contextlib.contextmanager
+    def beside(self) -> "Iterator[Beside]":
+        """Run commands beside each other; none of them is left when the block ends, however it ends.
+
+        Of the main thread only: that is where signals arrive. Raises StoppedError when one did.
+        """
+        children = Beside()
+        try:
+            with _forwarding(children.processes, children.received, apart=True):
+                try:
+                    yield children
+                finally:
+                    children.end()
+        finally:
+            if children.received:
+                number = children.received[0]
+                raise StoppedError(number, f"stopped by {signal.Signals(number).name}")
+
     def _popen(self, command: Command, stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
         with _found(command):
             return subprocess.Popen(
@@ -291,6 +299,52 @@ class Runner:
         if received:
             raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
         return _exit_code(process.returncode), "".join(last)
+
+
+class Beside:
+    """Commands that run beside each other, the output of each in files. Made by ``Runner.beside``."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[str]] = []
+        self.received: list[int] = []
+
+    def start(self, command: Command, stdout: Path, stderr: Path | None = None) -> int:
+        """Start a command and return its number; without a file for it, its error output goes where the rest does."""
+        with contextlib.ExitStack() as files, _found(command):
+            out = files.enter_context(stdout.open("wb"))
+            process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=files.enter_context(stderr.open("wb")) if stderr else out,
+                cwd=command.cwd,
+                env=_environment(command),
+                text=True,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return len(self.processes) - 1
+
+    def ended(self, number: int) -> int | None:
+        """Return the exit code of a command, None while it runs; raises StoppedError when a signal has come."""
+        code = self.processes[number].poll()
+        if self.received:
+            raise StoppedError(self.received[0], f"stopped by {signal.Signals(self.received[0]).name}")
+        return None if code is None else _exit_code(code)
+
+    def stop(self, number: int) -> None:
+        """End one command: asked first, killed after the grace time."""
+        _end(self.processes[number])
+
+    def end(self) -> None:
+        """End what still runs, all at once: those that a signal was passed on to are at it already."""
+        for process in self.processes if not self.received else ():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+            _end(process)
 
 
 @contextlib.contextmanager
@@ -330,24 +384,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
         if pipe:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-
-
-def _descriptor(stream: TextIO) -> int | None:
-    """Return a stream's file descriptor, None when it has none (a test's own stream)."""
-    try:
-        return stream.fileno()
-    except (OSError, ValueError):
-        return None
-
-
-def _reader_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more."""
-    descriptor = _descriptor(sys.stdout)
-    if descriptor is None:
-        return False
-    watch = select.poll()
-    watch.register(descriptor, select.POLLERR)
-    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _subcommand(command: Command) -> str:

@@ -70,6 +70,10 @@ PROJECT = Type(
     "a Compose project name: lower-case letters, digits, - and _, first a letter or digit",
     _matches(r"[a-z0-9][a-z0-9_-]*"),
 )
+PERCENTAGE = Type(
+    "percentage", "a percentage from 0 to 100 such as 80 or 72.5", _matches(r"100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?")
+)
+SIZE = Type("size", "a size such as 512MB or 2GiB", _matches(r"[0-9]{1,9}(?:\.[0-9]+)?(?:B|[kKMG]i?B)?"))
 ENDPOINT = Type(
     "endpoint",
     "an engine address such as ssh://deploy@host, tcp://host:2376 or unix:///var/run/docker.sock",
@@ -96,6 +100,10 @@ SLIPWAY = (
     Key("CACHE_TO", SPECS, "", "Build caches to write: buildx specs, separated by spaces.",
         "type=registry,ref=registry.example.com/cache,mode=max", " "),
     Key("PLATFORMS", PLATFORMS, "", "Platforms to build for; empty: the engine's own.", "linux/amd64,linux/arm64"),
+    Key("COVERAGE_MIN", PERCENTAGE, "",
+        "Least statement coverage that `inv test.unit` accepts of each service; empty: any.", "80"),
+    Key("TEST_TIMEOUT", DURATION, "10m", "How long the tests of one service may run before they are stopped.", "2m"),
+    Key("TEST_MEMORY", SIZE, "2GiB", "Memory limit of a test container.", "512MB"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 

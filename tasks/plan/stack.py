@@ -10,7 +10,7 @@ from .units import parse_size
 
 JOBS = ("migrate", "seed")
 GENERATORS = ("password", "self-signed-certificate")
-_SERVICE_KEYS = ("job", "role", "client", "debug-target", "size-budget", "smoke", "rollout")
+_SERVICE_KEYS = ("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout")
 _PROJECT_KEYS = ("secrets", "rootfs")
 
 
@@ -48,6 +48,7 @@ class SlipwaySettings:
     client: tuple[str, ...] = ()
     debug_target: str = "debug"
     size_budget: int = 0
+    tester_target: str = "tester"
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ def _settings(raw: object, where: str) -> SlipwaySettings:
         role=str(found.get("role", "")),
         client=tuple(client),
         debug_target=str(found.get("debug-target", "debug")),
+        tester_target=str(found.get("tester-target", "tester")),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
     )
 

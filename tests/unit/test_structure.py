@@ -38,6 +38,7 @@ PURE = {
     "textwrap",
     "types",
     "typing",
+    "xml.parsers",
 }
 # Of these only the names: paths as text, the interpreter that tests run with, arithmetic on times that were given.
 PARTLY = {"pathlib": {"PurePosixPath", "PurePath"}, "sys": {"executable"}, "datetime": {"UTC", "datetime", "timedelta"}}

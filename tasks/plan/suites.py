@@ -1,0 +1,54 @@
+"""What a test suite came to: the one result type that every kind of test returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PASSED, FAILED, SKIPPED, INVALID = "passed", "failed", "skipped", "invalid"
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """The result of one suite.
+
+    ``outcome``: passed, failed, skipped (``reason`` says why), invalid (it ran, but what it reports cannot be
+    trusted: never a pass). ``seconds`` is wall time, ``reports`` are paths relative to the reports directory,
+    ``output`` is what to show last when it failed, ``coverage`` a percentage or None.
+    """
+
+    name: str
+    outcome: str
+    tests: int = 0
+    failures: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    reports: tuple[str, ...] = ()
+    reason: str = ""
+    output: str = ""
+    coverage: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the suite does not keep a change from landing."""
+        return self.outcome in (PASSED, SKIPPED)
+
+    def document(self) -> dict[str, Any]:
+        """Return the result as JSON data."""
+        return {
+            "name": self.name,
+            "outcome": self.outcome,
+            "tests": self.tests,
+            "failures": self.failures,
+            "skipped": self.skipped,
+            "seconds": round(self.seconds, 2),
+            "reports": list(self.reports),
+            "reason": self.reason or None,
+            "coverage": self.coverage,
+        }
+
+
+def outcome(results: Sequence[SuiteResult]) -> str:
+    """Return the outcome of a whole run: failed when one suite is not good, else passed; skipped when none ran."""
+    if any(not one.good for one in results):
+        return FAILED
+    return SKIPPED if all(one.outcome == SKIPPED for one in results) else PASSED
