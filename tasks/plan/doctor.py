@@ -9,7 +9,7 @@ OK, MISSING, OLD, WARNING = "ok", "missing", "too old", "warning"
 # Engine 25 and Compose 2.24 know start_interval of health checks and several --env-file; Buildx 0.12 `bake -f -` with
 # contexts, secrets and labels in JSON. Newer features are looked for when they are wanted.
 REQUIRED: Mapping[str, tuple[int, ...]] = {"engine": (25, 0), "compose": (2, 24), "buildx": (0, 12)}
-_INSTALL = "./inv setup installs it (Debian, Ubuntu), or see docs.docker.com/engine/install"
+_INSTALL = "./inv setup installs and starts it (Debian, Ubuntu), or see docs.docker.com/engine/install"
 
 
 @dataclass(frozen=True)
