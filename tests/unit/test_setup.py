@@ -14,7 +14,7 @@ BARE = Machine(
     root=True,
     sudo=False,
     systemd=False,
-    mirror="http://deb.debian.org/debian",
+    mirror="http://mirror.example.com/debian",
     keyring="/usr/share/keyrings/debian-archive-keyring.gpg",
     findings=(judge_tool("compose", None), judge_tool("buildx", None)),
     missing_programs=("git", "openssl"),
@@ -59,7 +59,7 @@ def test_an_older_debian_takes_only_named_packages_of_the_newer_suite() -> None:
 
     assert source.shell().endswith("tee /etc/apt/sources.list.d/slipway-trixie.sources")
     assert source.stdin == (
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: trixie\nComponents: main\n"
+        "Types: deb\nURIs: http://mirror.example.com/debian\nSuites: trixie\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
     assert pin.stdin == "Package: *\nPin: release n=trixie\nPin-Priority: 100\n"
