@@ -64,7 +64,8 @@ class Project:
         lines = [line for line in result.stderr.splitlines() if "level=warning" not in line] or ["no message"]
         names = ", ".join(build_files(self.profile))
         raise InputError(
-            f"Compose does not accept {names} (environment {self.profile.environment}): {lines[-1].strip()}",
+            f"Compose does not accept {names} (environment {self.profile.environment}): "
+            + self.profile.masked(lines[-1].strip()),
             f"correct it; `inv env.show {self.profile.environment}` shows the values that the files got",
         )
 

@@ -10,7 +10,7 @@ from .errors import InputError
 from .grammar import Fault, Parsed, parse
 from .interpolation import Variable
 from .schema import KEYS, is_secret_name, seconds, url_passwords
-from .secret import Secret, reveal
+from .secret import MASK, Secret, reveal
 
 DEFAULT = "default"
 ENVIRONMENT = "environment"
@@ -87,6 +87,12 @@ class Profile:
             if isinstance(value.value, Secret):
                 found.update((value.value.reveal(), *url_passwords(value.value.reveal())))
         return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
+
+    def masked(self, text: str) -> str:
+        """Return what another program said, with every secret in it masked."""
+        for secret in self.secret_texts():
+            text = text.replace(secret, MASK)
+        return text
 
     def compose_files(self) -> tuple[str, ...]:
         """Return the Compose files in order, relative to the project directory.

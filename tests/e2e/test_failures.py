@@ -100,6 +100,13 @@ def test_a_compose_file_that_compose_refuses_is_bad_input(small: Small) -> None:
     assert "imag" in lines(result.stderr)[0]
 
 
+def test_a_secret_that_compose_quotes_in_its_error_is_masked(small: Small) -> None:
+    compose = 'services: {web: {image: IMAGE, environment: {A: "${API_TOKEN}"}, ports: ["${API_TOKEN}:80"]}}'
+    result = small(compose, profile="API_TOKEN=hunter2secret\n").inv("deploy.dev", code=2)
+    assert "hunter2secret" not in result.stderr
+    assert "***" in result.stderr
+
+
 @pytest.mark.parametrize("task", ["deploy.dev", "deploy.status", "build", "ps", "clean", "db.migrate"])
 def test_an_engine_that_is_not_there_is_said_and_refused(small: Small, task: str) -> None:
     compose = SLEEPER + "    x-slipway: {job: migrate}\n    build: .\n"

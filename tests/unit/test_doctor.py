@@ -48,7 +48,9 @@ def test_a_tool_is_judged_by_its_numbers_and_not_by_its_letters(name: str, found
 
 
 def test_a_tool_that_is_too_old_names_both_versions() -> None:
-    assert judge_tool("compose", "1.29.2").mend.startswith("needs 2.24 or newer, found 1.29.2: ./inv setup installs and starts it")
+    assert judge_tool("compose", "1.29.2").mend.startswith(
+        "needs 2.24 or newer, found 1.29.2: ./inv setup installs and starts it"
+    )
 
 
 def test_a_missing_tool_names_the_version_that_is_needed() -> None:
