@@ -139,6 +139,8 @@ def test_a_profile_without_permission_is_one_line(here: Workspace) -> None:
     load_profile("dev")  # imports what it needs while we may still read it
     path.chmod(0)
     user = os.geteuid()
+    if user == 0 and not all(directory.stat().st_mode & 0o001 for directory in Path(__file__).resolve().parents):
+        pytest.skip("root reads everything, and no other user can enter this checkout")
     if user == 0:
         for directory in (here.root, *here.root.parents[:2]):
             directory.chmod(0o755)
