@@ -15,6 +15,11 @@ from .runner import available, start
 
 LOW_DISK = 2 * 2**30  # bytes
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_SOCKET = Path("/var/run/docker.sock")
+_PID_FILES = {
+    "/var/run/docker.pid": "dockerd",
+    "/var/run/docker/containerd/containerd.pid": "containerd",
+}
 _LOCAL_CAS = Path("/usr/local/share/ca-certificates")
 
 
@@ -115,6 +120,32 @@ def engine_version() -> str | None:
         return Engine().version()
     except SlipwayError:
         return None
+
+
+def refuse_without_permission() -> None:
+    """Raise RefusedError when the engine's socket is there and this user may not use it."""
+    if _SOCKET.exists() and not os.access(_SOCKET, os.R_OK | os.W_OK):
+        raise RefusedError(
+            f"no permission to use the engine at {_SOCKET}",
+            "join its group and log in again: sudo usermod --append --groups docker $USER; or run ./inv as root",
+        )
+
+
+def stale_pid_files() -> tuple[str, ...]:
+    """Return the engine's pid files whose process is no engine: it was killed, and could not remove them."""
+    return tuple(path for path, program in _PID_FILES.items() if Path(path).is_file() and not _runs(path, program))
+
+
+def _runs(pid_file: str, program: str) -> bool:
+    """Whether the process that a pid file names is alive, and is the program; a zombie is neither."""
+    try:
+        pid = Path(pid_file).read_text(encoding="ascii").strip()
+        status = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return False
+    # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: the name in parentheses, then the state.
+    name, _, rest = status.partition("(")[2].rpartition(")")
+    return name == program and not rest.startswith(" Z")
 
 
 def last_line(path: str) -> str:

@@ -42,6 +42,7 @@ def inspect_machine(wanted_programs: Sequence[str] = _PROGRAMS) -> planner.Machi
         engine_installed=available("dockerd"),
         engine_answers=machine.engine_version() is not None,
         missing_programs=tuple(name for name in wanted_programs if not available(name)),
+        stale_files=machine.stale_pid_files(),
         remote=bool(os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")),
     )
 
@@ -56,6 +57,9 @@ def install_and_start(runner: Runner) -> None:
         return
     if found.remote:
         raise RefusedError("the engine that DOCKER_HOST or DOCKER_CONTEXT names does not answer", "start it there")
+    machine.refuse_without_permission()
+    for command in planner.clear(found):
+        runner.run(command)
     command, stays = planner.start_engine(found)
     runner.detach(command, planner.ENGINE_LOG) if stays else runner.run(command)
     if not runner.dry:
@@ -65,6 +69,7 @@ def install_and_start(runner: Runner) -> None:
 def _wait_for_engine() -> None:
     deadline = time.monotonic() + _ENGINE_START
     while machine.engine_version() is None:
+        machine.refuse_without_permission()
         if time.monotonic() > deadline:
             raise RefusedError(
                 f"the engine did not start within {_ENGINE_START:.0f} s: {machine.last_line(planner.ENGINE_LOG)}",

@@ -20,7 +20,11 @@ ENGINE_LOG = "/var/log/dockerd.log"
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found. ``mirror`` is the package source that apt itself uses, ``keyring`` the file that signs it."""
+    """What was found.
+
+    ``mirror`` is the package source that apt itself uses, ``keyring`` the file that signs it. ``stale_files`` are pid
+    files of an engine that was killed: their number may belong to another process by now.
+    """
 
     distribution: str
     codename: str
@@ -34,6 +38,7 @@ class Machine:
     engine_answers: bool = False
     missing_programs: tuple[str, ...] = ()
     remote: bool = False
+    stale_files: tuple[str, ...] = ()
 
 
 def _as_root(machine: Machine, *argv: str, stdin: str | None = None, reason: str = "") -> Command:
@@ -92,6 +97,13 @@ def _newer_suite(machine: Machine) -> list[Command]:
         _as_root(machine, "tee", _SOURCE, stdin=source, reason=reason),
         _as_root(machine, "tee", _PIN, stdin=pin),
     ]
+
+
+def clear(machine: Machine) -> tuple[Command, ...]:
+    """Return the command that removes what keeps a killed engine from starting again; none where nothing does."""
+    if not machine.stale_files:
+        return ()
+    return (_as_root(machine, "rm", "-f", *machine.stale_files, reason="pid files of an engine that was killed"),)
 
 
 def start_engine(machine: Machine) -> tuple[Command, bool]:

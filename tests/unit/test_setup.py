@@ -6,7 +6,7 @@ import pytest
 
 from tasks.plan.doctor import judge_tool
 from tasks.plan.errors import RefusedError
-from tasks.plan.setup import Machine, certificate, install, rootfs, start_engine
+from tasks.plan.setup import Machine, certificate, clear, install, rootfs, start_engine
 
 BARE = Machine(
     distribution="debian",
@@ -146,3 +146,9 @@ def test_without_a_mirror_and_packages_mmdebstrap_uses_its_own() -> None:
 
     assert argv[-2:] == ("trixie", "r.tar")
     assert not any(word.startswith("--include") for word in argv)
+
+
+def test_pid_files_of_a_killed_engine_are_removed_before_it_starts() -> None:
+    made = clear(replace(READY, stale_files=("/var/run/docker.pid",)))
+    assert [one.argv for one in made] == [("rm", "-f", "/var/run/docker.pid")]
+    assert clear(READY) == ()
