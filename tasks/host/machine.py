@@ -1,5 +1,6 @@
 """What this machine has: tools and their versions, disk, ports, certificates."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -133,7 +134,12 @@ def refuse_without_permission() -> None:
 
 def stale_pid_files() -> tuple[str, ...]:
     """Return the engine's pid files whose process is no engine: it was killed, and could not remove them."""
-    return tuple(path for path, program in _PID_FILES.items() if Path(path).is_file() and not _runs(path, program))
+    found = []
+    for path, program in _PID_FILES.items():
+        with contextlib.suppress(PermissionError):  # another user's engine is not ours to clear up after
+            if Path(path).is_file() and not _runs(path, program):
+                found.append(path)
+    return tuple(found)
 
 
 def _runs(pid_file: str, program: str) -> bool:
