@@ -17,6 +17,8 @@ from . import builds
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 
+_ERASE_LINE = "\x1b[2K"
+
 
 def _docker_env(project: Project) -> dict[str, str]:
     """Return what the docker command needs to find the profile's engine."""
@@ -43,15 +45,19 @@ def logs(project: Project, services: tuple[str, ...], follow: bool, since: str, 
             f"--grep {grep!r}: not a regular expression: {error}", "quote it, or escape its signs"
         ) from None
     names = [one.name for one in project.stack.select(services)] if services else []
+    if not project.runner.dry:
+        project.engine.version()  # an engine that is not there is said in our words, not in Compose's
     options = [*(["--follow"] if follow else []), *(["--since", since] if since else []), "--tail", tail or "all"]
     colour = [] if sys.stdout.isatty() and not pattern else ["--no-color"]
     command = compose(project.profile, "logs", *colour, *options, *names, cwd=project.cwd)
-    if pattern is None:
+    if pattern is None and sys.stdout.isatty():
         project.runner.stream(command)
         return
     for line in project.runner.lines(command):
-        if pattern.search(line):
-            emit(printable(line.rstrip("\n")))
+        # Compose 2.26 writes this even with --no-color and into a pipe.
+        text = line.rstrip("\n").replace(_ERASE_LINE, "")
+        if pattern is None or pattern.search(text):
+            emit(printable(text))
             sys.stdout.flush()
 
 

@@ -22,7 +22,7 @@ def list_environments(as_json: bool) -> None:
         found = [{"name": name, "file": file, "valid": valid} for name, file, valid in rows]
         emit_json({"schema": "slipway/env.list/v1", "environments": found})
         return
-    emit_table(("name", "file", "valid"), [(name, file, "yes" if valid else "no") for name, file, valid in rows])
+    emit_table(("NAME", "FILE", "VALID"), [(name, file, "yes" if valid else "no") for name, file, valid in rows])
     if not all(valid for _, _, valid in rows):
         note("inv env.check lists what is wrong")
 
@@ -37,7 +37,7 @@ def show(environment: str, as_json: bool) -> None:
         ]
         emit_json({"schema": "slipway/env.show/v1", "environment": profile.environment, "values": values})
         return
-    emit_table(("key", "value", "origin"), [(one.key, one.value, one.origin) for one in profile.values.values()])
+    emit_table(("KEY", "VALUE", "ORIGIN"), [(one.key, one.value, one.origin) for one in profile.values.values()])
 
 
 def diff(first: str, second: str, as_json: bool) -> None:
@@ -48,7 +48,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
         changes = [{"key": key, "first": _side(left, key), "second": _side(right, key)} for key in keys]
         emit_json({"schema": "slipway/env.diff/v1", "first": first, "second": second, "changes": changes})
         return
-    emit_table(("key", first, second), [(key, _cell(left, key), _cell(right, key)) for key in keys])
+    emit_table(("KEY", first, second), [(key, _cell(left, key), _cell(right, key)) for key in keys])
     if any(_cell(left, key) == MASK == _cell(right, key) for key in keys):
         note(f"{MASK} on both sides: two different secrets")
 
@@ -84,7 +84,7 @@ def check(names: Sequence[str], as_json: bool) -> None:
         lines = dict.fromkeys(line for fault in faults for line in _lines(fault))  # base.env is part of each
         raise InputError("\n".join(lines), "mend these lines, then run: inv env.check")
     if not as_json:
-        emit_table(("name", "valid"), [(name, "yes") for name in found])
+        emit_table(("NAME", "VALID"), [(name, "yes") for name in found])
 
 
 def _fault(environment: str) -> InputError | None:

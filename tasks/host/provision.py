@@ -5,6 +5,7 @@ import secrets as random
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..plan import build as build_planner
@@ -61,7 +62,7 @@ def install_and_start(runner: Runner) -> None:
     for command in planner.clear(found):
         runner.run(command)
     command, stays = planner.start_engine(found)
-    runner.detach(command, planner.ENGINE_LOG) if stays else runner.run(command)
+    runner.detach(command, planner.ENGINE_LOG if found.root else os.devnull) if stays else runner.run(command)
     if not runner.dry:
         _wait_for_engine()
 
@@ -150,7 +151,7 @@ def _prepare_directory(file: str) -> None:
     directory = Path(file).parent
     if not directory.exists():
         directory.mkdir(parents=True, mode=0o700)
-    elif any(directory.iterdir()) is False:
+    elif all(one.name == ".gitkeep" for one in directory.iterdir()):
         directory.chmod(0o700)
 
 
@@ -189,6 +190,7 @@ def bases(project: Project, force: bool = False) -> None:
 
 
 def _bases_stack(project: Project, file: str) -> Stack:
+    machine.refuse_unfit_tools()
     # A project of its own: its images are every environment's, and `clean` of one must not take them along.
     words = ("--project-name", _BASES_PROJECT, "config")
     result = capture(compose(project.profile, *words, cwd=project.cwd, files=(file,)))
@@ -213,8 +215,11 @@ def _make_rootfs(project: Project, stack: Stack, directory: Path, force: bool) -
     path = directory / rootfs.file
     if path.exists() and not force:
         return
-    if not available("mmdebstrap"):
-        project.runner.run(planner.install(inspect_machine(("mmdebstrap",)))[-1])
+    # Without root, mmdebstrap works in a user namespace, which newuidmap sets up.
+    needs = {"mmdebstrap": "mmdebstrap", **({} if os.geteuid() == 0 else {"newuidmap": "uidmap"})}
+    if packages := tuple(package for program, package in needs.items() if not available(program)):
+        for install in planner.install(replace(inspect_machine(()), missing_programs=packages)):
+            project.runner.run(install)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: a run that was stopped leaves nothing that looks finished.
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")

@@ -1,6 +1,7 @@
 """The flow of ``inv setup`` and ``inv doctor``."""
 
 from invoke import Context
+from invoke.exceptions import Exit
 
 from ..plan.doctor import MISSING, OK, WARNING, Finding, judge_tool
 from ..plan.errors import RefusedError, SlipwayError
@@ -17,7 +18,8 @@ def run(c: Context) -> None:
     provision.install_and_start(runner)
     if runner.dry and machine.engine_version() is None:
         runner.show("then: probe the registry, write envs/base.local.env, make development secrets and base images")
-        return
+        runner.show("what comes after setup can be planned once this is done")
+        raise Exit(code=0)
     project = Project(c)
     provision.write_local_layer(runner, provision.find_out(project))
     for name in files.environments():

@@ -111,6 +111,9 @@ def start_engine(machine: Machine) -> tuple[Command, bool]:
     if machine.systemd:
         return _as_root(machine, "systemctl", "enable", "--now", "docker", reason="start the engine"), False
     # A container or CI machine often has no ip6tables; IPv6 is off for containers by default.
+    if not machine.root:  # the log belongs to root as well
+        words = ("sh", "-c", f"exec dockerd --ip6tables=false >>{ENGINE_LOG} 2>&1")
+        return _as_root(machine, *words, reason="start the engine; no systemd here"), True
     return _as_root(machine, "dockerd", "--ip6tables=false", reason="start the engine; no systemd here"), True
 
 
