@@ -22,7 +22,11 @@ def inputs(services: Iterable[Service], engine: Engine) -> dict[str, Inputs]:
     for service in services:
         build = service.recipe()
         dockerfile = _dockerfile(service.name, build)
-        found[service.name] = Inputs(dockerfile, _contexts_digest(build, digests), _bases(build, dockerfile, engine))
+        contexts = _contexts_digest(build, digests)
+        if contexts:
+            # The Dockerfile may lie outside of the context, where no walk over it comes by.
+            contexts = hashlib.sha256(f"{contexts}\n{_dockerfile_digest(build)}".encode()).hexdigest()
+        found[service.name] = Inputs(dockerfile, contexts, _bases(build, dockerfile, engine))
     return found
 
 
@@ -39,6 +43,11 @@ def _dockerfile(service: str, build: Build) -> Dockerfile:
         ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not a text file (service {service})", "name a Dockerfile") from None
+
+
+def _dockerfile_digest(build: Build) -> str:
+    path = dockerfile_path(build)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
 
 
 def _contexts_digest(build: Build, known: dict[tuple[str, str], str]) -> str:
