@@ -41,7 +41,7 @@ def plan(project: Project, build: bool = False) -> planner.Plan:
         images,
         planner.Facts(
             engine=facts,
-            hashes=project.hashes(),
+            hashes=project.hashes(facts.containers),
             missing_secrets=project.missing_secrets(stack),
             taken_ports=_taken_ports(project, stack, facts.containers),
             replaced=project.mounted_files(stack),
@@ -270,7 +270,9 @@ def status(project: Project, json: bool) -> None:
     facts = project.engine.facts(stack.project, {one.image for one in stack.services.values()})
     full = tuple(one for listed in facts.containers if (one := project.engine.inspect(listed.id)) is not None)
     services = rows(
-        stack, planner.Facts(engine=facts, hashes=project.hashes(), replaced=project.mounted_files(stack)), full
+        stack,
+        planner.Facts(engine=facts, hashes=project.hashes(facts.containers), replaced=project.mounted_files(stack)),
+        full,
     )
     if json:
         emit_json(

@@ -12,7 +12,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import kwargs_from_env
 
-from ..plan.errors import InputError, RefusedError, SlipwayError
+from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import (
     HASH_LABEL,
     IMAGE_LABEL,
@@ -330,6 +330,8 @@ def _from_list(raw: Mapping[str, Any]) -> Container:
         created_from=labels.get(IMAGE_LABEL, ""),
         created=float(raw.get("Created", 0)),
         ports=_ports(raw.get("Ports") or ()),
+        volumes=tuple(one["Name"] for one in raw.get("Mounts") or () if one.get("Type") == "volume"),
+        networks=tuple((raw.get("NetworkSettings") or {}).get("Networks") or ()),
     )
 
 
@@ -361,23 +363,3 @@ def _from_inspect(raw: Mapping[str, Any]) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         restarting=bool(state.get("Restarting")),
     )
-
-
-def context_files(directory: str, dockerfile: str) -> tuple[str, ...]:
-    """Return the files and directories of a build context that its .dockerignore lets through, sorted.
-
-    BuildKit prefers ``<Dockerfile>.dockerignore`` to ``.dockerignore``. Raises InputError for no directory.
-    """
-    from docker.utils.build import exclude_paths
-
-    if not Path(directory).is_dir():
-        raise InputError(f"{directory}: build context is not a directory", "correct build.context in the Compose file")
-    names = [f"{dockerfile}.dockerignore"] if dockerfile else []
-    patterns: list[str] = []
-    for name in (*names, ".dockerignore"):
-        path = Path(directory, name)
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-            break
-    return tuple(sorted(exclude_paths(directory, patterns, dockerfile=dockerfile or None)))

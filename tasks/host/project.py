@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from invoke import Context
 from ..plan.build import Inputs
 from ..plan.compose import build_files, compose
 from ..plan.errors import InputError
-from ..plan.facts import Image
+from ..plan.facts import Container, Image
 from ..plan.profile import Profile
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
@@ -38,9 +40,13 @@ class Project:
         return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
 
     @functools.cached_property
+    def _resolved(self) -> str:
+        return self._accepted(self._model.result()).stdout
+
+    @functools.cached_property
     def stack(self) -> Stack:
         """The Compose model; raises InputError with Compose's own words when it does not accept the files."""
-        return parse(model(self._accepted(self._model.result()).stdout))
+        return parse(model(self._resolved))
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -74,10 +80,19 @@ class Project:
         self._hashes = self._hashes or self._start("config", "--hash", "*")
         return self._hashes
 
-    def hashes(self) -> dict[str, str]:
-        """Return Compose's configuration hash of each service."""
-        lines = self._accepted(self.start_hashes().result()).stdout.splitlines()
-        return dict(line.split(" ", 1) for line in lines if " " in line)
+    def hashes(self, containers: Sequence[Container]) -> dict[str, str]:
+        """Return Compose's configuration hash of each service; ``containers`` are those of the project.
+
+        `config --hash` reads neither `env_file` nor which container a `service:` namespace is. Where a hash is not
+        that of the containers, Compose is asked again, about the resolved model, before they are called changed.
+        """
+        found = _hashes(self._accepted(self.start_hashes().result()))
+        if all(one.config_hash in ("", found.get(one.service, one.config_hash)) for one in containers):
+            return found
+        resolved = _with_namespaces(model(self._resolved), containers)
+        command = compose(self.profile, "config", "--hash", "*", cwd=self.cwd, files=("-",))
+        result = start(replace(command, stdin=json.dumps(resolved))).result()
+        return _hashes(result) if result.exit_code == 0 else found
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""
@@ -108,6 +123,21 @@ class Project:
                     # The change time, not that of modification, which a copy or an archive brings along.
                     times.setdefault(service.name, {})[name] = Path(file).stat().st_ctime
         return times
+
+
+def _hashes(result: Result) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in result.stdout.splitlines() if " " in line)
+
+
+def _with_namespaces(resolved: Any, containers: Sequence[Container]) -> Any:
+    """Return the model with `network_mode: service:x` and its like as the container that Compose puts there."""
+    first = {one.service: one.id for one in reversed(containers) if not one.oneoff}
+    for service in (resolved.get("services") or {}).values():
+        for key in ("network_mode", "ipc", "pid"):
+            kind, _, name = str(service.get(key) or "").partition(":")
+            if kind == "service" and name in first:
+                service[key] = f"container:{first[name]}"
+    return resolved
 
 
 def model(text: str) -> Any:

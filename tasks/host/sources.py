@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..plan.build import Inputs, dockerfile_path, local_contexts
 from ..plan.dockerfile import Dockerfile, parse
 from ..plan.errors import InputError
+from ..plan.ignore import Rule, match, rules
 from ..plan.stack import Build, Service
-from .engine import Engine, context_files
+from .engine import Engine
 
 _LOCAL_IMAGE = "docker-image://"
 _WHOLE = 4 * 2**20  # bytes; a larger file is known by its size and time of change
@@ -64,6 +65,43 @@ def _contexts_digest(build: Build, known: dict[tuple[str, str], str]) -> str:
             known[key] = _directory_digest(*key)
         parts.append(known[key])
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def context_files(directory: str, dockerfile: str) -> tuple[str, ...]:
+    """Return the files and directories of a build context that BuildKit sees, sorted.
+
+    BuildKit prefers ``<Dockerfile>.dockerignore`` to ``.dockerignore``. Raises InputError for no directory.
+    """
+    if not Path(directory).is_dir():
+        raise InputError(f"{directory}: build context is not a directory", "correct build.context in the Compose file")
+    patterns: tuple[Rule, ...] = ()
+    for name in (*([f"{dockerfile}.dockerignore"] if dockerfile else []), ".dockerignore"):
+        path = Path(directory, name)
+        if path.is_file():
+            patterns = rules(path.read_text(encoding="utf-8", errors="surrogateescape"))
+            break
+    return tuple(sorted({*_seen(directory, "", patterns, ()), *_always(directory, dockerfile)}))
+
+
+def _always(directory: str, dockerfile: str) -> list[str]:
+    inside = dockerfile and not dockerfile.startswith(("/", "../"))
+    return [dockerfile] if inside and Path(directory, dockerfile).is_file() else []
+
+
+def _seen(directory: str, below: str, patterns: tuple[Rule, ...], parent: tuple[bool, ...]) -> Iterator[str]:
+    readmits = any(rule.readmits for rule in patterns)
+    with os.scandir(Path(directory, below)) as entries:
+        for entry in entries:
+            name = f"{below}/{entry.name}" if below else entry.name
+            left_out, hits = match(patterns, name, parent) if patterns else (False, ())
+            inner = list(_seen(directory, name, patterns, hits)) if _inside(entry, left_out and not readmits) else []
+            if not left_out or inner:
+                yield name
+            yield from inner
+
+
+def _inside(entry: "os.DirEntry[str]", skip: bool) -> bool:
+    return not skip and entry.is_dir(follow_symlinks=False)
 
 
 def _directory_digest(directory: str, dockerfile: str) -> str:

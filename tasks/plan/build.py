@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -130,9 +130,13 @@ def fingerprint(target: str, build: Build, arguments: Mapping[str, str], inputs:
     return hashlib.sha256(data.encode()).hexdigest()[:32]
 
 
-def target(service: Service, built: Version, inputs: Inputs, wanted_target: str = "") -> Target:
+def target(
+    service: Service, built: Version, inputs: Inputs, wanted_target: str = "", platforms: Sequence[str] = ()
+) -> Target:
     """Return one service's part of the graph; raises InputError for a stage that does not exist."""
     build = service.recipe()
+    if platforms:
+        build = replace(build, extra={**build.extra, "platforms": list(platforms)})
     stage = _checked_target(service, wanted_target or build.target, inputs.dockerfile, bool(wanted_target))
     arguments = _arguments(service, inputs.dockerfile.declared(stage), built)
     repository, environment_tag = split_reference(service.image)
@@ -204,7 +208,7 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "tags": [*(f"{repository}:{tag}" for tag, _ in target.tags), *(extra.get("tags") or [])],
         "secret": _secrets(target, profile, stack),
         "ssh": list(extra.get("ssh") or []),
-        "platforms": list(options.platforms or profile.words("PLATFORMS") or extra.get("platforms") or []),
+        "platforms": list(extra.get("platforms") or []),
         "cache-from": [*(extra.get("cache_from") or []), *profile.text("CACHE_FROM").split()],
         "cache-to": [*(extra.get("cache_to") or []), *profile.text("CACHE_TO").split()],
         "no-cache": options.no_cache or bool(extra.get("no_cache")),
@@ -290,7 +294,8 @@ def plan(
     left out, with ``all_tags`` if it carries all tags too; without, everything selected is handed to BuildKit.
     """
     targets = tuple(
-        target(service, built, inputs[service.name], options.target) for service in stack.built(options.services)
+        target(service, built, inputs[service.name], options.target, options.platforms or profile.words("PLATFORMS"))
+        for service in stack.built(options.services)
     )
     _refuse_two_owners(targets)
     _refuse_secret_arguments(targets, profile)

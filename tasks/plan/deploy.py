@@ -12,10 +12,11 @@ from .facts import Container, EngineFacts
 from .profile import Profile
 from .stack import Service, Stack
 
-# What a service needs: nothing, a look until it is healthy, or a change of its containers.
-UNCHANGED, WAIT, START, RESTART, CREATE, RECREATE, RUN, SCALE = (
+# What a service needs: nothing, a look until it is healthy, a question to the registry, or a change of its containers.
+UNCHANGED, WAIT, PULL, START, RESTART, CREATE, RECREATE, RUN, SCALE = (
     "unchanged",
     "wait",
+    "pull",
     "start",
     "restart",
     "create",
@@ -23,6 +24,10 @@ UNCHANGED, WAIT, START, RESTART, CREATE, RECREATE, RUN, SCALE = (
     "run",
     "scale",
 )
+
+# https://docs.docker.com/reference/compose-file/services/#pull_policy: with these `up` asks no registry for an image
+# that is there.
+_LOCAL = ("missing", "if_not_present", "never", "build")
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,18 @@ def _container_causes(service: Service, container: Container, facts: Facts) -> l
     used = container.created_from or container.image_id
     if image is not None and used != image.id:
         causes.append(f"image {service.image} changed")
-    return causes + replaced_files(service, container, facts)
+    return causes + _unnoticed(service, container, facts)
+
+
+def _unnoticed(service: Service, container: Container, facts: Facts) -> list[str]:
+    """Return what Compose would leave as it is: it compares the service, not what the names in it stand for."""
+    volumes = [name for name in service.volumes if name not in container.volumes]
+    networks = [name for name in service.networks if name not in container.networks]
+    return [
+        *replaced_files(service, container, facts),
+        *(f"volume {name} is not mounted" for name in volumes),
+        *(f"not in network {name}" for name in networks),
+    ]
 
 
 def replaced_files(service: Service, container: Container, facts: Facts) -> list[str]:
@@ -129,6 +145,8 @@ def _state_change(service: Service, containers: list[Container]) -> Change:
     unready = [one for one in containers if one.health != "healthy" and (one.health or service.health_check)]
     if unready:
         return Change(service.name, WAIT, tuple(f"{one.name} is {one.health or 'unknown'}" for one in unready))
+    if service.pull_policy and service.pull_policy not in _LOCAL:
+        return Change(service.name, PULL, (f"pull_policy: {service.pull_policy}",))
     return Change(service.name, UNCHANGED)
 
 
@@ -206,12 +224,12 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
     restarted = {one.service for one in changes if one.action == RESTART}
     stuck = [one.name for one in facts.engine.containers if one.service in restarted and _stuck(one)]
     steps += _on_containers(profile, "restart", stuck, cwd, "what is unhealthy gets a new start")
-    if stale := _only_files_changed(stack, changes, facts):
+    if stale := _left_by_compose(stack, changes, facts):
         again = compose(
             profile,
-            *("up", "--detach", "--no-build", "--no-deps", "--force-recreate", *stale),
+            *("up", "--detach", "--no-build", "--force-recreate", *stale),
             cwd=cwd,
-            reason="mount the changed files; Compose itself does not notice them",
+            reason="use what changed behind its name; Compose itself does not notice",
         )
         steps.append(Step("recreate", again))
     steps.append(Step("wait", _wait(profile, cwd)))
@@ -226,19 +244,19 @@ def _on_containers(profile: Profile, verb: str, names: list[str], cwd: str, reas
     return [Step(verb, Command(("docker", verb, *names), env=env, cwd=cwd, reason=reason))]
 
 
-def _only_files_changed(stack: Stack, changes: tuple[Change, ...], facts: Facts) -> list[str]:
-    """Return the services that only a changed file makes stale: `compose up` would leave them as they are."""
+def _left_by_compose(stack: Stack, changes: tuple[Change, ...], facts: Facts) -> list[str]:
+    """Return the services that `compose up` would leave as they are, although they are stale."""
     found = []
     for one in changes:
         service = stack.services[one.service]
-        files = {
+        causes = {
             cause
             for container in facts.engine.containers
             if container.service == one.service and not container.oneoff
-            for cause in replaced_files(service, container, facts)
+            for cause in _unnoticed(service, container, facts)
         }
-        # A one-off is started again by `up` anyway, and mounts what is there then.
-        if files and set(one.causes) <= files and not stack.one_off(service):
+        # One-offs too: `up` would start the container that is there, whose age says for ever that the file is newer.
+        if causes and set(one.causes) <= causes:
             found.append(one.service)
     return found
 

@@ -36,6 +36,8 @@ class Container:
     started: str = ""
     created: float = 0.0
     oom_killed: bool = False
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     restarting: bool = False
 
 

@@ -29,6 +29,11 @@ _BRACED = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?|([A-Za-z_][A
 _BLOCK_SCALAR = re.compile(r"(\s*(?:-\s+)*)(?:(\S.*:)\s+|(?<=-\s))(?:[!&]\S+\s+)*[|>][-+0-9]*\s*\Z")
 # `environment: [NAME]`, `- NAME`, `NAME:` pass the variable of that name through; so does a secret's `environment:`.
 _PASS_THROUGH = re.compile(r"(\s*)(?:environment|args):(?:\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?)?\s*\Z")
+# The same in flow style: `environment: [A, B]`, `{environment: A}`.
+_PASS_FLOW = re.compile(
+    r"\b(?:environment|args):\s*\[([^\]]*)\]|\{[^{}]*\benvironment:\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*[,}]"
+)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PASSED = re.compile(r"\s*(?:-\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?|([A-Za-z_][A-Za-z0-9_]*):)\s*\Z")
 
 
@@ -78,6 +83,14 @@ def _occurrences(name: str, text: str) -> Iterator[Variable]:
             passing = indent
         if passed:
             yield Variable(passed, False, f"{name}:{number}")
+        yield from _passed_in_flow(code, f"{name}:{number}")
+
+
+def _passed_in_flow(code: str, where: str) -> Iterator[Variable]:
+    for flow in _PASS_FLOW.finditer(code) if "environment:" in code or "args:" in code else ():
+        for word in (flow[1] or flow[2]).split(","):
+            if _NAME.fullmatch(word.strip(" \"'")):
+                yield Variable(word.strip(" \"'"), False, where)
 
 
 def _passed(code: str) -> str | None:

@@ -53,7 +53,7 @@ class SlipwaySettings:
 
 @dataclass(frozen=True)
 class Service:
-    """One service of the model."""
+    """One service of the model; ``volumes`` and ``networks`` are what the engine calls them."""
 
     name: str
     image: str
@@ -63,7 +63,10 @@ class Service:
     ports: tuple[Port, ...] = ()
     secrets: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     replicas: int = 1
+    pull_policy: str = ""
     restarts: bool = False
     slipway: SlipwaySettings = SlipwaySettings()
 
@@ -205,10 +208,13 @@ def _settings(raw: object, where: str) -> SlipwaySettings:
     )
 
 
-def _build(raw: object) -> Build | None:
+def _build(raw: object, platform: str) -> Build | None:
     if raw is None:
         return None
     found = dict(_object(raw, "build"))
+    if platform:
+        # Compose builds for the platform that the service runs on, if it says one.
+        found["platforms"] = [platform]
     return Build(
         context=str(found.pop("context", "")),
         dockerfile=str(found.pop("dockerfile", "Dockerfile")),
@@ -235,20 +241,32 @@ def _ports(raw: object) -> tuple[Port, ...]:
     return tuple(ports)
 
 
-def _service(name: str, raw: Mapping[str, Any], project: str) -> Service:
+def _named(names: Iterable[str], declared: object) -> tuple[str, ...]:
+    """Return what the engine calls the volumes or networks that a service uses."""
+    known = _object(declared, "volumes, networks")
+    return tuple(str((known.get(name) or {}).get("name") or name) for name in names)
+
+
+def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
     deploy = raw.get("deploy") or {}
     health = raw.get("healthcheck") or {}
     replicas = deploy.get("replicas", raw.get("scale", 1))
     return Service(
         name=name,
-        image=full_reference(str(raw.get("image") or f"{project}-{name}")),
-        build=_build(raw.get("build")),
+        image=full_reference(str(raw.get("image") or f"{model.get('name', '')}-{name}")),
+        build=_build(raw.get("build"), str(raw.get("platform") or "")),
         health_check=bool(health) and not health.get("disable") and health.get("test") != ["NONE"],
         depends_on={other: entry.get("condition", "") for other, entry in (raw.get("depends_on") or {}).items()},
         ports=_ports(raw.get("ports")),
         secrets=tuple(entry["source"] for entry in raw.get("secrets") or []),
         configs=tuple(entry["source"] for entry in raw.get("configs") or []),
+        volumes=_named(
+            (one["source"] for one in raw.get("volumes") or [] if one["type"] == "volume" and one.get("source")),
+            model.get("volumes"),
+        ),
+        networks=_named(raw.get("networks") or (), model.get("networks")),
         replicas=int(replicas),
+        pull_policy=str(raw.get("pull_policy") or ""),
         restarts=str(raw.get("restart") or "no") != "no",
         slipway=_settings(raw.get("x-slipway"), f"services.{name}.x-slipway"),
     )
@@ -294,7 +312,7 @@ def parse(model: Mapping[str, Any]) -> Stack:
     project = str(model.get("name", ""))
     declared = _object(model.get("x-slipway"), "x-slipway")
     _known(declared, _PROJECT_KEYS, "x-slipway")
-    services = {name: _service(name, raw, project) for name, raw in (model.get("services") or {}).items()}
+    services = {name: _service(name, raw, model) for name, raw in (model.get("services") or {}).items()}
     secrets = _secret_files(model, _object(declared.get("secrets"), "x-slipway.secrets"))
     raw = model.get("secrets") or {}
     variables = {name: one["environment"] for name, one in raw.items() if one.get("environment")}

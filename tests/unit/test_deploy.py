@@ -134,3 +134,40 @@ def test_a_file_as_old_as_the_container_changes_nothing() -> None:
     model = stack({"web": {"image": "shop/web:1", "configs": [{"source": "c"}]}}, configs={"c": {"file": "/c"}})
     facts = Facts(EngineFacts((container(created=1000.0),)), replaced={"web": {"config c": 1000.9}})
     assert plan(model, profile(), BuildPlan((), None, {}), facts, "/").steps == ()
+
+
+@pytest.mark.parametrize(
+    ("missing", "cause"),
+    [("volumes", "volume shop_data-2 is not mounted"), ("networks", "not in network shop_back-2")],
+)
+def test_a_volume_or_network_of_another_name_has_the_container_recreated(missing: str, cause: str) -> None:
+    model = stack(
+        {
+            "web": {
+                "image": "shop/web:1",
+                "volumes": [{"type": "volume", "source": "data"}, {"type": "bind", "source": "/srv"}],
+                "networks": {"back": None},
+            }
+        },
+        volumes={"data": {"name": "shop_data-2"}},
+        networks={"back": {"name": "shop_back-2"}},
+    )
+    found = {"volumes": ("shop_data-2",), "networks": ("shop_back-2",)}
+
+    def planned(**fields: Any) -> Plan:
+        facts = Facts(EngineFacts((container(config_hash="h", **fields),)), {"web": "h"})
+        return plan(model, profile(), BuildPlan((), None, {}), facts, "/")
+
+    assert planned(**found).steps == ()
+    made = planned(**{**found, missing: ("shop_other",)})
+    assert made.changes == (Change("web", "recreate", (cause,)),)
+    assert [step.name for step in made.steps] == ["up", "recreate", "wait"]
+
+
+@pytest.mark.parametrize(("policy", "action"), [("always", "pull"), ("daily", "pull"), ("missing", "unchanged")])
+def test_a_service_whose_image_is_asked_for_each_time_is_never_called_unchanged(policy: str, action: str) -> None:
+    model = stack({"web": {"image": "shop/web:1", "pull_policy": policy}})
+    facts = Facts(EngineFacts((container(),)))
+    made = plan(model, profile(), BuildPlan((), None, {}), facts, "/")
+    assert [one.action for one in made.changes] == [action]
+    assert [step.name for step in made.steps] == (["up", "wait"] if action == "pull" else [])

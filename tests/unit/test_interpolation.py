@@ -33,6 +33,9 @@ def required(text: str) -> dict[str, bool]:
         ("a: say 'x\nb: x # ${A}", {}),
         ("a: [x, 'y # ${A}', \"z # ${B}\"] # ${C}", {"A": True, "B": True}),
         ("price: $5 and $", {}),
+        ("environment: [A, 'B', C=1, \"D\"]", {"A": False, "B": False, "D": False}),
+        ("build: {context: ., args: [A]}", {"A": False}),
+        ("configs: {c: {environment: A}}", {"A": False}),
     ],
 )
 def test_an_occurrence_is_required_unless_it_has_a_default_or_an_alternative(

@@ -32,6 +32,7 @@ PURE = {
     "json",
     "math",
     "operator",
+    "posixpath",
     "re",
     "shlex",
     "string",
