@@ -58,4 +58,4 @@ def new(c: Context, name: str, from_: str = "dev") -> None:
     """Write envs/NAME.env, a commented copy of another environment's profile."""
     from .host import profiles
 
-    profiles.new(name, from_)
+    profiles.new(name, from_, dry=bool(c.config.run.dry))

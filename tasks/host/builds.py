@@ -132,15 +132,14 @@ def _size_tables(reports: list[SizeReport]) -> None:
             for one in reports
         ],
     )
-    emit_table(
-        ("SERVICE", "ADDS", "INSTRUCTION"),
-        [
-            (one.service, show_size(layer.size), layer.instruction[:100])
-            for one in reports
-            for layer in one.layers
-            if layer.size
-        ],
-    )
+    layers = [
+        (one.service, show_size(layer.size), layer.instruction[:100])
+        for one in reports
+        for layer in one.layers
+        if layer.size
+    ]
+    if layers:
+        emit_table(("SERVICE", "ADDS", "INSTRUCTION"), layers)
 
 
 def list_images(project: Project, json: bool) -> None:
@@ -173,25 +172,24 @@ def list_images(project: Project, json: bool) -> None:
 
 def list_tags(project: Project, services: tuple[str, ...], json: bool) -> None:
     """Report the tags that a build would carry, and why."""
-    rows = [(service.name, planner.split_reference(service.image)) for service in project.stack.built(services)]
     version = project.version
+    rows = []
+    for service in project.stack.built(services):
+        repository, tag = planner.split_reference(service.image)
+        rows.append((service.name, repository, tags(version, tag, service.recipe().target)))
     if json:
         images = [
             {
                 "service": name,
                 "repository": repository,
                 "version": version.text,
-                "tags": [tag for tag, _ in tags(version, tag)],
+                "tags": [tag for tag, _ in carried],
             }
-            for name, (repository, tag) in rows
+            for name, repository, carried in rows
         ]
         emit_json({"schema": "slipway/image.tags/v1", "images": images})
         return
     emit_table(
         ("SERVICE", "IMAGE", "WHY"),
-        [
-            (name, f"{repository}:{carried}", why)
-            for name, (repository, tag) in rows
-            for carried, why in tags(version, tag)
-        ],
+        [(name, f"{repository}:{tag}", why) for name, repository, carried in rows for tag, why in carried],
     )

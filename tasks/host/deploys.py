@@ -1,6 +1,7 @@
 """Carries deploys out: facts, plan, lock, steps, and the truth about how it ended."""
 
 import os
+import pwd
 import socket
 import time
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def run(project: Project, yes: bool, build: bool, json: bool) -> None:
     done: list[dict[str, Any]] = []
     outcome = "failed"
     try:
-        with nullcontext() if project.runner.dry else _locked(project, "deploy"):
+        with nullcontext() if project.runner.dry else locked(project, "deploy"):
             for step in deploy.steps:
                 _carry_out(project, step, done)
         outcome = "deployed"
@@ -149,7 +150,7 @@ def _wait(project: Project) -> None:
             _blame(project, reason)
         if _settled(project, stack):
             break
-    note(f"healthy after {show_duration(time.monotonic() - started)}")
+    note(f"every service is healthy, {show_duration(time.monotonic() - started)} after Compose had started them")
 
 
 def _settled(project: Project, stack: Stack) -> bool:
@@ -186,12 +187,12 @@ def _orphans_note(deploy: planner.Plan) -> None:
 
 
 @contextmanager
-def _locked(project: Project, reason: str) -> Iterator[None]:
+def locked(project: Project, reason: str) -> Iterator[None]:
     """Hold the deploy lock; raises RefusedError that names its holder."""
     name = project.stack.project
     lock = Lock(
         project=name,
-        holder=os.environ.get("USER") or str(os.getuid()),
+        holder=operator(),
         host=socket.gethostname(),
         pid=os.getpid(),
         since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -211,6 +212,14 @@ def _locked(project: Project, reason: str) -> Iterator[None]:
         yield
     finally:
         project.engine.drop_lock(name)
+
+
+def operator() -> str:
+    """Return the name of the user who runs this, the number of one without a name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # such as in a container
+        return os.environ.get("USER") or f"uid {os.getuid()}"
 
 
 def _alive(pid: int) -> bool:
@@ -312,5 +321,5 @@ def down(project: Project, volumes: bool, yes: bool) -> None:
     names = ", ".join(one.name for one in project.engine.volumes(project.stack.project)) if volumes else ""
     if names:
         confirm(f"remove the volumes {names} of {project.stack.project} and their data", yes)
-    with _locked(project, "down"):
+    with locked(project, "down"):
         project.runner.run(command)

@@ -101,13 +101,17 @@ class Engine:
         return EngineFacts(self.containers(project), found)
 
     def containers(self, project: str) -> tuple[Container, ...]:
-        """Return all containers of a Compose project, one-off ones included, by service and number."""
-        return self.labelled(f"{PROJECT_LABEL}={project}")
+        """Return all containers of a Compose project, one-off ones included, by service and number.
 
-    def labelled(self, label: str) -> tuple[Container, ...]:
-        """Return all containers that carry a label (``key`` or ``key=value``), by service and number."""
+        A container that somebody started from one of the project's images has the image's labels, the project among
+        them; whether it is a one-off only a container says of itself.
+        """
+        return self.labelled(f"{PROJECT_LABEL}={project}", ONEOFF_LABEL)
+
+    def labelled(self, *labels: str) -> tuple[Container, ...]:
+        """Return all containers that carry all labels (``key`` or ``key=value``), by service and number."""
         with self._answering():
-            listed = self._api.containers(all=True, filters={"label": label})
+            listed = self._api.containers(all=True, filters={"label": list(labels)})
         return tuple(sorted(map(_from_list, listed), key=lambda one: (one.service, one.oneoff, one.number, one.id)))
 
     def inspect(self, container_id: str) -> Container | None:

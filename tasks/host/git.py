@@ -1,9 +1,11 @@
 """What git says of a checkout."""
 
+import shlex
 from pathlib import Path
 
 from ..plan.command import Command
 from ..plan.version import GitFacts
+from .output import note
 from .runner import start
 
 
@@ -21,6 +23,9 @@ def facts(directory: Path) -> GitFacts:
     shallow = start(Command((*git, "rev-parse", "--is-shallow-repository")))
     describe, log, status, depth = described.result(), logged.result(), changed.result(), shallow.result()
     if log.exit_code != 0:
+        if "dubious ownership" in log.stderr:
+            note(f"git does not trust {directory}, which another user owns: the version is not known")
+            note(f"  hint: git config --global --add safe.directory {shlex.quote(str(directory))}")
         return GitFacts()
     commit, _, committed = log.stdout.strip().partition(" ")
     tag, distance = "", "0"

@@ -2,18 +2,18 @@
 
 import re
 import sys
+from contextlib import nullcontext
 
 from ..plan import build as build_planner
 from ..plan import clean as clean_planner
 from ..plan import shell as shell_planner
 from ..plan.compose import compose
-from ..plan.errors import InputError, RefusedError
+from ..plan.errors import CommandError, InputError, RefusedError
 from ..plan.facts import PROJECT_LABEL, Container
-from ..plan.lock import LOCK_LABEL
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds
+from . import builds, deploys
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 
@@ -129,7 +129,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
     name = project.stack.project
     engine = project.engine
     found = clean_planner.Leftovers(
-        containers=engine.containers(name) + engine.labelled(f"{LOCK_LABEL}={name}"),
+        containers=engine.containers(name),
         networks=engine.networks(name),
         images=engine.images(f"{PROJECT_LABEL}={name}"),
         volumes=engine.volumes(name),
@@ -145,8 +145,15 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
         note(f"{name}: {len(plan.lines)} things to remove{freed}")
         if volumes and found.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
-    for command in plan.commands:
-        project.runner.run(command)
+    with nullcontext() if project.runner.dry else deploys.locked(project, "clean"):
+        failed = None
+        for command in plan.commands:
+            try:
+                project.runner.run(command)
+            except CommandError as error:  # an image that another project runs must not keep the volumes
+                failed = failed or error
+        if failed:
+            raise failed
 
 
 def run_job(project: Project, kind: str) -> None:

@@ -4,12 +4,27 @@ import contextlib
 import os
 import select
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 # C0 and C1 control characters and the bidirectional overrides; a name from outside must not drive the terminal.
 _UNSAFE = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 _UNSAFE |= {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+_masked: list[Callable[[str], str]] = []
+
+
+def conceal(masked: Callable[[str], str]) -> None:
+    """From now on mask what ``masked`` finds in every line for people and in the lines of a dry run."""
+    _masked.append(masked)
+
+
+def concealed(text: str) -> str:
+    """Return text with the secrets of the profiles in use masked."""
+    for masked in _masked:
+        text = masked(text)
+    return text
 
 
 def printable(text: str) -> str:
@@ -43,7 +58,7 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 def note(text: str) -> None:
     """Write one line for people to stderr; an already closed stderr is no error."""
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(printable(concealed(text)) + "\n")
         sys.stderr.flush()
 
 

@@ -11,7 +11,7 @@ from ..plan.grammar import parse
 from ..plan.profile import Profile, Value
 from ..plan.secret import MASK
 from .files import Settings, environments, is_environment_name, load_profile, read, settings
-from .output import emit_json, emit_table, note
+from .output import emit, emit_json, emit_table, note
 
 
 def list_environments(as_json: bool) -> None:
@@ -99,8 +99,8 @@ def _lines(fault: InputError | None) -> list[str]:
     return fault.message.splitlines() if fault else []
 
 
-def new(name: str, source: str) -> None:
-    """Write the profile of a new environment; raises InputError when there is one of that name."""
+def new(name: str, source: str, dry: bool = False) -> None:
+    """Write the profile of a new environment, or in a dry run say so; raises InputError when there is one already."""
     where = settings()
     path = where.envs_dir / f"{name}.env"
     _check_name(name, path, where)
@@ -108,6 +108,9 @@ def new(name: str, source: str) -> None:
         load_profile(source)  # lists those that exist
     origin = where.envs_dir / f"{source}.env"
     text = _adapted(read(origin).decode("utf-8"), source, name)
+    if dry:
+        emit(f"# write {where.shown(path)}, from {where.shown(origin)}")
+        return
     _write_new(path, text)
     note(f"wrote {where.shown(path)}; its ports, engine and secrets come from {source}")
     note(f"  next: read it through, then run: inv env.check --env {name}")

@@ -6,6 +6,7 @@ package would load every task a second time.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,8 +46,21 @@ class Program(InvokeProgram):
         """Parse the tasks and their options; a bare ``--list`` has none, and needs no parser of all tasks."""
         if self.args.list.value and not self.core.unparsed:
             return
+        if asked := self._help_wanted():
+            # Invoke would ask for the positional arguments first.
+            self.core[0].args["help"].value = asked
+            self.core.unparsed.clear()
         with _mending(self):
             super().parse_tasks()
+
+    def _help_wanted(self) -> str:
+        """Return the task in front of ``--help``, "" when there is none."""
+        words = self.core.unparsed
+        if not {"--help", "-h"} & set(words):
+            return ""
+        names = {name for primary, more in self.collection.task_names.items() for name in (primary, *more)}
+        end = min(words.index(word) for word in ("--help", "-h") if word in words)
+        return next((word for word in reversed(words[:end]) if word in names), "")
 
     def parse_cleanup(self) -> None:
         """Answer --help and --list."""
@@ -82,6 +96,8 @@ def _open_closed_streams() -> None:
 def main() -> int:
     """Run a command line; returns the exit code of one that a closed pipe ended."""
     _open_closed_streams()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as the `inv` of .venv leaves it while Python starts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             Program(name="inv", binary="inv", binary_names=["inv", "invoke"], version=__version__).run()
@@ -90,6 +106,10 @@ def main() -> int:
     except BrokenPipeError:  # `inv --list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
+    except OSError as error:  # `inv --list >/dev/full`: a disk that is full; tasks have said so already
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write(f"cannot write to stdout: {error.strerror}\n  hint: free space, or write somewhere else\n")
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,10 @@ from ..plan.profile import Profile
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
 from . import files, git
+from .output import conceal
 from .runner import Pending, Result, Runner, start
+
+_NO_CONTEXT = re.compile(r'context "([^"]*)": context not found')
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -30,6 +34,7 @@ class Project:
     def __init__(self, c: Context, environment: str = "", options: Mapping[str, str] | None = None) -> None:
         self.settings = files.settings()
         self.profile: Profile = files.load_profile(environment, options)
+        conceal(self.profile.masked)
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
@@ -68,6 +73,11 @@ class Project:
 
         refuse_unfit_tools()
         lines = [line for line in result.stderr.splitlines() if "level=warning" not in line] or ["no message"]
+        if missing := _NO_CONTEXT.search(lines[-1]):
+            raise InputError(
+                f"DOCKER_CONTEXT: there is no Docker context {missing[1]!r}",
+                "`docker context ls` shows those that exist",
+            )
         names = ", ".join(build_files(self.profile))
         raise InputError(
             f"Compose does not accept {names} (environment {self.profile.environment}): "

@@ -16,7 +16,7 @@ from types import FrameType
 from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
-from .output import at_terminal, descriptor, note, reader_gone
+from .output import at_terminal, concealed, descriptor, note, reader_gone
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TAIL = 30  # lines of error output that an error may be explained with
@@ -168,7 +168,7 @@ class Runner:
     def _print_only(self, command: Command) -> bool:
         """Show the command where it is to be shown; True when that is all."""
         if self.dry:
-            self._show(command, lambda line: print(line, flush=True))  # noqa: T201 - the plan is the data of a dry run
+            self._show(command, lambda line: print(concealed(line), flush=True))  # noqa: T201 - the plan is the data of a dry run
         elif self._echo:
             self._show(command, note)
         return self.dry
@@ -176,7 +176,7 @@ class Runner:
     def show(self, line: str) -> None:
         """In a dry run print a line of the plan that is no command of ours, as a comment."""
         if self.dry:
-            print(f"# {line}", flush=True)  # noqa: T201
+            print(concealed(f"# {line}"), flush=True)  # noqa: T201
 
     def run(self, command: Command, explain: Callable[[int, str], CommandError | None] | None = None) -> None:
         """Run a command that changes something; what it prints goes to stderr.

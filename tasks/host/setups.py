@@ -3,7 +3,7 @@
 from invoke import Context
 from invoke.exceptions import Exit
 
-from ..plan.doctor import MISSING, OK, WARNING, Finding, judge_tool
+from ..plan.doctor import DENIED, MISSING, OK, WARNING, Finding, judge_tool
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.units import show_size
 from . import files, machine, provision
@@ -43,11 +43,20 @@ def doctor(c: Context, env: str, json: bool) -> None:
         )
     fatal = [one.name for one in findings if one.fatal]
     if fatal:
-        raise RefusedError(f"not ready: {', '.join(fatal)}", "./inv setup installs and starts what is missing")
+        denied = next((one.mend for one in findings if one.state == DENIED), "")
+        raise RefusedError(
+            f"not ready: {', '.join(fatal)}", denied or "./inv setup installs and starts what is missing"
+        )
 
 
 def _tools() -> list[Finding]:
-    return [judge_tool("engine", machine.engine_version()), *machine.tools()]
+    engine = judge_tool("engine", machine.engine_version())
+    if engine.state == MISSING:
+        try:
+            machine.refuse_without_permission()
+        except RefusedError as error:
+            engine = Finding("engine", DENIED, error.message, error.hint)
+    return [engine, *machine.tools()]
 
 
 def _project(c: Context, env: str) -> list[Finding]:

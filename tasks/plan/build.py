@@ -140,7 +140,7 @@ def target(
     stage = _checked_target(service, wanted_target or build.target, inputs.dockerfile, bool(wanted_target))
     arguments = _arguments(service, inputs.dockerfile.declared(stage), built)
     repository, environment_tag = split_reference(service.image)
-    carried = tags(built, environment_tag)
+    carried = tags(built, environment_tag, stage)
     if wanted_target and wanted_target != build.target:
         # Another stage is another image: it must not take the name of the one that is deployed.
         environment_tag = f"{environment_tag}-{wanted_target}"

@@ -186,15 +186,14 @@ def _refuse_missing_secrets(stack: Stack, profile: Profile, facts: Facts) -> Non
 
 def _refuse_taken_ports(stack: Stack, profile: Profile, facts: Facts) -> None:
     if facts.taken_ports:
-        ports = ", ".join(str(port) for port in facts.taken_ports)
         owners = ", ".join(
-            f"{service.name} publishes {port.published}"
+            f"port {port.published}, which {service.name} publishes"
             for service in stack.services.values()
             for port in service.ports
             if port.published in facts.taken_ports
         )
         raise RefusedError(
-            f"port {ports} is already taken on this machine ({owners})",
+            f"already taken on this machine: {owners}",
             f"stop what listens there (`ss -ltnp`), or set another port in envs/{profile.environment}.local.env",
         )
 
@@ -296,7 +295,9 @@ def _container_verdict(stack: Stack, service: Service, container: Container) -> 
     if container.health == "unhealthy":
         return f"{container.name} is unhealthy"
     if container.state in ("exited", "dead") and not service.restarts:
-        return f"{container.name} ended with exit code {container.exit_code}"
+        # One that is meant to end says so, or another service waits for it.
+        mend = "; if it is meant to end, say x-slipway: {job: once}" if container.exit_code == 0 else ""
+        return f"{container.name} ended with exit code {container.exit_code}{mend}"
     if container.state != "running":
         return ""
     # The image may declare a health check of its own: then the engine names a health.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-OK, MISSING, OLD, WARNING = "ok", "missing", "too old", "warning"
+OK, MISSING, OLD, WARNING, DENIED = "ok", "missing", "too old", "warning", "no permission"
 
 # Engine 25 and Compose 2.24 know start_interval of health checks and several --env-file; Buildx 0.12 `bake -f -` with
 # contexts, secrets and labels in JSON. Newer features are looked for when they are wanted.
@@ -24,7 +24,7 @@ class Finding:
     @property
     def fatal(self) -> bool:
         """Whether nothing works without it."""
-        return self.state in (MISSING, OLD)
+        return self.state in (MISSING, OLD, DENIED)
 
 
 def version_numbers(text: str) -> tuple[int, ...]:

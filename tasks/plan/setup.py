@@ -75,8 +75,17 @@ def install(machine: Machine) -> tuple[Command, ...]:
             commands.extend(_newer_suite(machine))
             packages = [f"{name}/{_NEEDED_SUITE}" for name in packages]
         packages = [*packages, "iptables"]
-    commands.append(_as_root(machine, "apt-get", "update", "-q", reason="read the package lists"))
-    words = ("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, *machine.missing_programs)
+    commands.append(_as_root(machine, "apt-get", "update", "-qq", reason="read the package lists"))
+    words = (
+        "apt-get",
+        "install",
+        "-y",
+        "-qq",
+        "-o=Dpkg::Use-Pty=0",
+        "--no-install-recommends",
+        *packages,
+        *machine.missing_programs,
+    )
     commands.append(_as_root(machine, *words, reason="install what is missing"))
     return tuple(commands)
 

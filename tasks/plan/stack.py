@@ -8,7 +8,9 @@ from typing import Any
 from .errors import InputError
 from .units import parse_size
 
-JOBS = ("migrate", "seed")
+JOBS = ("migrate", "seed", "once")
+ROLES = ("database",)
+ROLLOUTS = ("recreate", "start-first", "blue-green")
 GENERATORS = ("password", "self-signed-certificate")
 _SERVICE_KEYS = ("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout")
 _PROJECT_KEYS = ("secrets", "rootfs")
@@ -182,6 +184,15 @@ def _known(found: Mapping[str, Any], known: tuple[str, ...], where: str) -> None
             raise InputError(f"{where}: unknown key {key!r}", _suggest(key, known))
 
 
+def _one_of(found: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str:
+    value = found.get(key, "")
+    if value != "" and value not in known:
+        raise InputError(
+            f"{where}.{key}: expected one of {', '.join(known)}, got {value!r}", "correct the Compose file"
+        )
+    return str(value)
+
+
 def full_reference(image: str) -> str:
     """Return an image reference with its tag: ``latest`` when it has neither tag nor digest."""
     last = image.rpartition("/")[2]
@@ -191,16 +202,15 @@ def full_reference(image: str) -> str:
 def _settings(raw: object, where: str) -> SlipwaySettings:
     found = _object(raw, where)
     _known(found, _SERVICE_KEYS, where)
-    job = found.get("job", "")
-    if job and job not in JOBS:
-        raise InputError(f"{where}.job: expected one of {', '.join(JOBS)}, got {job!r}", "correct the Compose file")
+    job, role = _one_of(found, "job", JOBS, where), _one_of(found, "role", ROLES, where)
+    _one_of(found, "rollout", ROLLOUTS, where)
     client = found.get("client", [])
     if not isinstance(client, list) or not all(isinstance(word, str) for word in client):
         raise InputError(f"{where}.client: expected a list of words, got {client!r}", 'as in ["psql", "-U", "me"]')
     budget = found.get("size-budget")
     return SlipwaySettings(
         job=job,
-        role=str(found.get("role", "")),
+        role=role,
         client=tuple(client),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),
@@ -274,6 +284,7 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
 
 def _secret_files(model: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, SecretFile]:
     files = {}
+    _known(declared, tuple(model.get("secrets") or {}), "x-slipway.secrets")
     for name, raw in (model.get("secrets") or {}).items():
         rule = _object(declared.get(name), f"x-slipway.secrets.{name}")
         _known(rule, ("generate", "key"), f"x-slipway.secrets.{name}")

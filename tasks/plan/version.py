@@ -11,6 +11,8 @@ _SEMVER_TAG = re.compile(
 )
 EPOCH = "1970-01-01T00:00:00Z"
 
+WORKING_STAGES = ("builder", "debug", "development", "security", "tester")
+
 
 @dataclass(frozen=True)
 class GitFacts:
@@ -70,20 +72,22 @@ def version(git: GitFacts) -> Version:
     return Version(text + suffix, git.commit, build_time, False, f"{git.distance} commits after {git.tag}")
 
 
-def tags(built: Version, environment_tag: str) -> tuple[tuple[str, str], ...]:
+def tags(built: Version, environment_tag: str, stage: str = "") -> tuple[tuple[str, str], ...]:
     """Return the tags that one build carries, each with the reason for it.
 
     ``environment_tag`` is what the Compose file's ``image:`` asks for. A release (a clean checkout of a tag
-    without pre-release part) also carries ``major.minor``, ``major`` and ``latest``.
+    without pre-release part) also carries ``major.minor``, ``major`` and ``latest``. A ``stage`` that is made for
+    work, not for users, names itself in what it carries, and never is ``latest``.
     """
     found: dict[str, str] = {}
+    of_stage = f"-{stage}" if stage.lower() in WORKING_STAGES else ""
     if environment_tag:
         found[environment_tag] = "the tag that the Compose file names"
     if built.text:
-        found.setdefault(built.text, f"exact version ({built.reason})")
+        found.setdefault(built.text + of_stage, f"exact version ({built.reason})")
     if built.commit and not built.text.endswith("-dirty"):
-        found.setdefault(f"sha-{built.short_commit}", "the commit")
-    if built.release and "-" not in built.text:
+        found.setdefault(f"sha-{built.short_commit}{of_stage}", "the commit")
+    if built.release and "-" not in built.text and not of_stage:
         major, minor, _ = built.text.split(".")
         found.setdefault(f"{major}.{minor}", "release")
         found.setdefault(major, "release")

@@ -71,7 +71,7 @@ def test_a_port_that_is_taken_is_named_before_anything_runs(small: Small) -> Non
         port = taken.getsockname()[1]
         checkout = small(SLEEPER + f'    ports: ["127.0.0.1:{port}:80"]\n')
         result = checkout.inv("deploy.dev", code=3)
-    assert f"port {port} is already taken" in lines(result.stderr)[0]
+    assert f"already taken on this machine: port {port}" in lines(result.stderr)[0]
     assert leftovers(checkout.projects[0]) == []
 
 
@@ -265,3 +265,79 @@ def test_changed_sources_configuration_and_replicas_are_each_named_as_the_cause(
     assert checkout.json("deploy.plan")["changes"][0]["causes"] == [f"{container} is paused"]
     checkout.inv("deploy.dev")
     assert checkout.json("deploy.dev")["outcome"] == "unchanged"
+
+
+def test_a_context_that_does_not_exist_is_named(small: Small) -> None:
+    said = lines(small(SLEEPER).inv("deploy.plan", code=2, DOCKER_CONTEXT="nowhere").stderr)
+    assert said[0] == "DOCKER_CONTEXT: there is no Docker context 'nowhere'"
+
+
+def test_clean_waits_for_nobody_who_deploys(small: Small) -> None:
+    checkout = small(SLEEPER.replace('"true"', 'sh, -c, "sleep 3"'))
+    project = checkout.projects[0]
+    task = subprocess.Popen(checkout.command("deploy.dev"), env=checkout.environment(), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert f"{project} is locked by" in checkout.inv("clean", code=3).stderr
+        assert task.wait(timeout=60) == 0
+    finally:
+        task.kill()
+        task.wait()
+    checkout.inv("clean")
+    assert docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}") == ""
+
+
+def test_clean_goes_on_after_what_it_cannot_remove(small: Small) -> None:
+    compose = SLEEPER.replace("image: IMAGE", "image: small/kept") + "    build: .\n    volumes: [data:/data]\n"
+    checkout = small(compose + "volumes: {data: {}}\n", "FROM IMAGE\n")
+    checkout.inv("deploy.dev")
+    stranger = docker("run", "--detach", "--entrypoint=sleep", "small/kept", "infinity")
+    try:
+        checkout.inv("clean", "--images", "--volumes", "--yes", code=1)
+        label = f"label=com.docker.compose.project={checkout.projects[0]}"
+        assert docker("volume", "ls", "-q", "--filter", label) == ""
+    finally:
+        docker("rm", "-f", "-v", stranger)
+
+
+def test_a_secret_of_the_profile_is_masked_wherever_a_line_quotes_it(small: Small) -> None:
+    compose = SLEEPER + "    environment: [API_TOKEN]\n    x-slipway: {role: database, client: [sh]}\n"
+    checkout = small(compose, profile="API_TOKEN=hunter2secret\n")
+    dry = checkout.inv("--dry", "db.shell", "--command", "echo hunter2secret").stdout
+    assert "***" in dry
+    assert "hunter2secret" not in dry
+    file = checkout.project_dir / "compose.yaml"
+    file.write_text(file.read_text().replace("{role: database", "{role: $API_TOKEN"))
+    said = checkout.inv("deploy.plan", code=2).stderr
+    assert "x-slipway.role" in said
+    assert "hunter2secret" not in said
+
+
+def test_a_checkout_that_git_does_not_trust_is_said(small: Small, tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root can give a file to another user")
+    checkout = small(SLEEPER + "    build: .\n")
+    subprocess.run(["git", "init", "-q", str(checkout.project_dir)], check=True)
+    os.chown(checkout.project_dir, 12345, 12345)
+    os.chown(checkout.project_dir / ".git", 12345, 12345)
+    said = checkout.inv("image.tags", HOME=str(tmp_path), GIT_CONFIG_NOSYSTEM="1").stderr
+    assert "git does not trust" in said
+    assert "safe.directory" in said
+
+
+def test_a_full_disk_behind_stdout_is_one_line(small: Small) -> None:
+    checkout = small(SLEEPER)
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            checkout.command("--list"), env=checkout.environment(), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 1
+    assert lines(result.stderr)[0] == "cannot write to stdout: No space left on device"
+
+
+@pytest.mark.parametrize("task", ["env.show", "deploy.dev", "env.diff"])
+def test_help_after_a_task_is_its_help(small: Small, task: str) -> None:
+    assert "Docstring:" in small(SLEEPER).inv(task, "--help").stdout

@@ -62,7 +62,10 @@ def test_what_may_still_come_is_waited_for(changed: dict[str, Any]) -> None:
         ({"web_1": {"health": "unhealthy"}}, "shop-web-1 is unhealthy"),
         ({"web_2": {"health": "unhealthy"}}, "shop-web-2 is unhealthy"),
         ({"worker_1": {"state": "exited", "exit_code": 1}}, "shop-worker-1 ended with exit code 1"),
-        ({"worker_1": {"state": "exited", "exit_code": 0}}, "shop-worker-1 ended with exit code 0"),
+        (
+            {"worker_1": {"state": "exited", "exit_code": 0}},
+            "shop-worker-1 ended with exit code 0; if it is meant to end, say x-slipway: {job: once}",
+        ),
         ({"worker_1": {"state": "dead", "exit_code": 137}}, "shop-worker-1 ended with exit code 137"),
         ({"worker_1": None}, "worker has no container"),
         ({"schema_1": None}, "schema has no container"),

@@ -320,3 +320,10 @@ def test_new_overwrites_nothing_and_takes_no_odd_name(here: Workspace) -> None:
         profiles.new("qa", "prdo")
     assert path.read_text() == "TAG=1\n"
     assert [each.name for each in path.parent.iterdir()] == ["dev.env"]
+
+
+def test_a_dry_run_of_new_writes_nothing(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    here.env("dev", "TAG=1\n")
+    profiles.new("qa", "dev", dry=True)
+    assert not (here.root / "envs" / "qa.env").exists()
+    assert "qa.env" in capsys.readouterr().out

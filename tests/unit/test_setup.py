@@ -42,15 +42,16 @@ def test_where_all_is_there_any_system_will_do() -> None:
 
 def test_a_bare_debian_gets_the_packages_of_its_own_suite() -> None:
     assert lines(BARE) == [
-        "apt-get update -q",
-        "apt-get install -y -q --no-install-recommends "
+        "apt-get update -qq",
+        "apt-get install -y -qq -o=Dpkg::Use-Pty=0 --no-install-recommends "
         "docker.io docker-cli docker-compose docker-buildx iptables git openssl",
     ]
 
 
 def test_ubuntu_calls_its_packages_by_other_names() -> None:
     assert lines(replace(BARE, distribution="ubuntu", codename="noble", missing_programs=()))[1] == (
-        "apt-get install -y -q --no-install-recommends docker.io docker-compose-v2 docker-buildx iptables"
+        "apt-get install -y -qq -o=Dpkg::Use-Pty=0 --no-install-recommends "
+        "docker.io docker-compose-v2 docker-buildx iptables"
     )
 
 
@@ -63,7 +64,7 @@ def test_an_older_debian_takes_only_named_packages_of_the_newer_suite() -> None:
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
     assert pin.stdin == "Package: *\nPin: release n=trixie\nPin-Priority: 100\n"
-    assert update.shell() == "apt-get update -q"
+    assert update.shell() == "apt-get update -qq"
     assert packages.argv[-5:] == (
         "docker.io/trixie", "docker-cli/trixie", "docker-compose/trixie", "docker-buildx/trixie", "iptables",
     )  # fmt: skip
@@ -77,7 +78,7 @@ def test_without_a_mirror_the_newer_suite_cannot_be_named() -> None:
 def test_only_a_missing_program_leaves_docker_alone() -> None:
     assert (
         lines(replace(READY, missing_programs=("openssl",)))[1]
-        == "apt-get install -y -q --no-install-recommends openssl"
+        == "apt-get install -y -qq -o=Dpkg::Use-Pty=0 --no-install-recommends openssl"
     )
 
 

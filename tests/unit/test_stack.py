@@ -192,7 +192,17 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
         ),
         (
             {"job": "seeds"},
-            "services.web.x-slipway.job: expected one of migrate, seed, got 'seeds'",
+            "services.web.x-slipway.job: expected one of migrate, seed, once, got 'seeds'",
+            "correct the Compose file",
+        ),
+        (
+            {"role": {"a": 1}},
+            "services.web.x-slipway.role: expected one of database, got {'a': 1}",
+            "correct the Compose file",
+        ),
+        (
+            {"rollout": 3},
+            "services.web.x-slipway.rollout: expected one of recreate, start-first, blue-green, got 3",
             "correct the Compose file",
         ),
         (

@@ -250,7 +250,7 @@ VOCABULARY = {"migrate", "seed", "database"}
 
 
 def vocabulary_use(path: Path) -> set[int]:
-    """Return the identities of the constants that are used as x-slipway words: a role, a job, the list of jobs."""
+    """Return the identities of the constants that are used as x-slipway words: a role, a job, the lists of both."""
     found: set[int] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call):
@@ -258,7 +258,7 @@ def vocabulary_use(path: Path) -> set[int]:
             if name in ("role", "job", "run_job"):
                 found.update(id(one) for one in node.args)
         elif isinstance(node, ast.Assign) and any(
-            isinstance(one, ast.Name) and one.id == "JOBS" for one in node.targets
+            isinstance(one, ast.Name) and one.id in ("JOBS", "ROLES") for one in node.targets
         ):
             found.update(id(one) for one in ast.walk(node.value))
     return found

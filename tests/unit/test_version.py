@@ -140,6 +140,13 @@ def test_what_is_no_release_never_moves_latest(facts: dict[str, object], expecte
     assert carried(**facts) == expected
 
 
+@pytest.mark.parametrize("stage", ["development", "Debug", "tester"])
+def test_a_stage_made_for_work_never_takes_the_tags_of_a_release(stage: str) -> None:
+    release = version(GitFacts(commit=COMMIT, tag="v1.4.2"))
+    assert [tag for tag, _ in tags(release, "dev", stage)] == ["dev", f"1.4.2-{stage}", f"sha-1a2b3c4-{stage}"]
+    assert tags(release, "dev", "production") == tags(release, "dev")
+
+
 def test_an_uncommitted_change_does_not_carry_the_commits_tag() -> None:
     assert carried(tag="v1.4.2", dirty=True) == ["staging", "1.4.2-dirty"]
 
