@@ -43,7 +43,7 @@ def check(c: Context, fast: bool = False, only: list[str] | None = None) -> None
     positional=["shell"],
     help={
         "shell": "bash, zsh or fish",
-        "values": "print the values of an option instead: service",
+        "values": "print the values of an option instead: service, only",
         "env": "environment profile (default: SLIPWAY_ENV, else dev)",
     },
     auto_shortflags=False,

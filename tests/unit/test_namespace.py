@@ -193,6 +193,28 @@ def test_the_shell_of_a_completion_script_is_named_as_the_contract_says(shop: Pa
 
 
 @pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("env.show", "st"), "staging"),
+        (("build", "--env", "st"), "staging"),
+        (("build", "--env", "=", "st"), "staging"),
+        (("completion", "f"), "fish"),
+        (("check", "--only", "ruf"), "ruff"),
+        (("deploy.stat",), "deploy.status"),
+    ],
+)
+def test_bash_completes_tasks_options_and_values(shop: Path, words: tuple[str, ...], offered: str) -> None:
+    script = inv(shop, "completion", "bash").stdout
+    own = shop / "inv"
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAM} --search-root {ROOT} "$@"\n')
+    own.chmod(0o755)
+    line = f"{script}\nCOMP_WORDS=({own} {' '.join(words)})\nCOMP_CWORD={len(words)}\n_slipway_complete\n"
+    asked = (line + 'echo "${COMPREPLY[@]}"').replace(f'"{ROOT / "inv"}"', str(own))
+    done = subprocess.run(["bash", "-c", asked], env=environment(shop), capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [offered]
+
+
+@pytest.mark.parametrize(
     "words", [("deploy.status", "--env", "stagging"), ("env.show", "stagging"), ("build", "--env", "stagging")]
 )
 def test_an_environment_that_does_not_exist_is_answered_with_those_that_do(shop: Path, words: tuple[str, ...]) -> None:
