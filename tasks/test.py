@@ -1,10 +1,38 @@
-"""test.*: tests, in containers."""
+"""test.*: every kind of test, in containers."""
 
 from invoke import Context, task
 
 _ENV = "environment profile (default: test)"
 _JSON = "one JSON document on stdout"
 _SERVICE = "only this service; may be given several times"
+
+
+@task(
+    name="all",
+    default=True,
+    help={
+        "env": _ENV,
+        "force": "run also what has not changed since it passed",
+        "why": "say what each result depends on, and what has changed",
+        "fail-fast": "stop at the first suite that fails",
+        "retry": "run a failed suite again this many times; one that then passes is reported as flaky",
+        "json": _JSON,
+    },
+    auto_shortflags=False,
+)
+def all_(
+    c: Context,
+    env: str = "test",
+    force: bool = False,
+    why: bool = False,
+    fail_fast: bool = False,
+    retry: int = 0,
+    json: bool = False,
+) -> None:
+    """Run unit, integration, smoke and security tests; exit 5 when anything failed."""
+    from .host import testing
+
+    testing.run_all(c, env, force=force, why=why, fail_fast=fail_fast, retry=retry, json=json)
 
 
 @task(

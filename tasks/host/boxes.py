@@ -80,7 +80,7 @@ def box(project: Project, run: Run, kind: str, service: Service, image: str, **f
         directory.mkdir(exist_ok=True)
         directory.chmod(0o777)
     made = Box(
-        name=f"{project.stack.project}-{kind}-{service.name}-{run.id}",
+        name=f"{project.stack.project}-{kind}-{service.name}-{run.id}{f'-{run.attempt}' if run.attempt else ''}",
         image=image,
         service=service.name,
         user=planner.container_user((os.getuid(), os.getgid()), project.engine.image_user(image)),
@@ -105,10 +105,17 @@ def run_all(project: Project, run: Run, boxes: Sequence[Box], explain: Callable[
         return []
     try:
         with project.runner.beside() as children:
-            return _Race(project, children, explain).run(list(zip(boxes, commands, strict=True)))
+            try:
+                return _Race(project, children, explain).run(list(zip(boxes, commands, strict=True)))
+            finally:
+                _remove(project, boxes)  # which ends the commands that wait for them
     finally:
-        for one in boxes:
-            project.engine.remove_container(one.name)
+        _remove(project, boxes)  # what was being created meanwhile
+
+
+def _remove(project: Project, boxes: Sequence[Box]) -> None:
+    for one in boxes:
+        project.engine.remove_container(one.name)
 
 
 class _Race:

@@ -45,13 +45,14 @@ class Project:
         return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
 
     @functools.cached_property
-    def _resolved(self) -> str:
+    def model_text(self) -> str:
+        """The Compose model as ``docker compose config`` printed it; raises InputError as ``stack`` does."""
         return self._accepted(self._model.result()).stdout
 
     @functools.cached_property
     def stack(self) -> Stack:
         """The Compose model; raises InputError with Compose's own words when it does not accept the files."""
-        return parse(model(self._resolved))
+        return parse(model(self.model_text))
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -99,7 +100,7 @@ class Project:
         found = _hashes(self._accepted(self.start_hashes().result()))
         if all(one.config_hash in ("", found.get(one.service, one.config_hash)) for one in containers):
             return found
-        resolved = _with_namespaces(model(self._resolved), containers)
+        resolved = _with_namespaces(model(self.model_text), containers)
         command = compose(self.profile, "config", "--hash", "*", cwd=self.cwd, files=("-",))
         result = start(replace(command, stdin=json.dumps(resolved))).result()
         return _hashes(result) if result.exit_code == 0 else found

@@ -1,11 +1,14 @@
 """Where test runs leave their reports: one directory each, `latest` pointing at the newest."""
 
+import json
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..plan.errors import CheckError
 from .files import Settings
@@ -16,14 +19,18 @@ _LIMIT = 64 * 2**20  # bytes of a report; one of this size was not written by te
 
 @dataclass(frozen=True)
 class Run:
-    """One run of tests: its id (time in UTC and four random hexadecimal digits) and its directory."""
+    """One run of tests: its id (time in UTC and four random hexadecimal digits) and its directory.
+
+    ``attempt`` counts the times that a suite was run again; each has directories of its own.
+    """
 
     id: str
     directory: Path
+    attempt: int = 0
 
     def path(self, name: str) -> Path:
         """Return where the directory of one suite is."""
-        return self.directory / name
+        return self.directory / (f"{name}.retry{self.attempt}" if self.attempt else name)
 
     def suite(self, name: str) -> Path:
         """Return the directory of one suite, made when it is not there; any container user can write to it."""
@@ -85,3 +92,35 @@ def read_report(path: Path, where: str, limit: int = _LIMIT) -> bytes | None:
         if status.st_size > limit:
             raise CheckError(f"{where}: {status.st_size} bytes are too many for a report", "let the tests write less")
         return file.read(limit)
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON document of ours, None when it is not there or not whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document in one step: whoever reads it meanwhile gets the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def append_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Append one JSON line; lines of several runs at once do not mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (json.dumps(document, ensure_ascii=False) + "\n").encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def now() -> str:
+    """Return the time, RFC 3339 UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -167,6 +167,7 @@ def _result(
         reason="; ".join(f"{one.service}: {one.reason}" for one in bad) or skipped,
         output="\n".join(one.output for one in bad if one.output),
         coverage=None if percent is None else round(percent, 2),
+        failed=tuple(f"{case.package}.{case.name}" for one in bad for case in one.report.failed()),
     )
 
 

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PASSED, FAILED, SKIPPED, INVALID = "passed", "failed", "skipped", "invalid"
+PASSED, FAILED, FLAKY, SKIPPED, INVALID, UNCHANGED = "passed", "failed", "flaky", "skipped", "invalid", "unchanged"
 
 
 @dataclass(frozen=True)
 class SuiteResult:
     """The result of one suite.
 
-    ``outcome``: passed, failed, skipped (``reason`` says why), invalid (it ran, but what it reports cannot be
-    trusted: never a pass). ``seconds`` is wall time, ``reports`` are paths relative to the reports directory,
-    ``output`` is what to show last when it failed, ``coverage`` a percentage or None.
+    ``outcome``: passed, failed, flaky (failed, then passed on a retry), skipped (``reason`` says why), invalid (it
+    ran, but what it measured cannot be trusted: never a pass), unchanged (not run again: same inputs as run
+    ``reason``, which passed). ``seconds`` is wall time, ``reports`` are paths relative to the reports directory,
+    ``output`` is what to show last when it failed, ``coverage`` a percentage or None, ``failed`` names the tests that
+    did.
     """
 
     name: str
@@ -26,11 +28,12 @@ class SuiteResult:
     reason: str = ""
     output: str = ""
     coverage: float | None = None
+    failed: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether the suite does not keep a change from landing."""
-        return self.outcome in (PASSED, SKIPPED)
+        return self.outcome in (PASSED, FLAKY, SKIPPED, UNCHANGED)
 
     def document(self) -> dict[str, Any]:
         """Return the result as JSON data."""

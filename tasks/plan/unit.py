@@ -18,6 +18,7 @@ from .units import parse_size
 
 RUN_LABEL, HOLDER_LABEL = "slipway.test", "slipway.test.holder"
 REPORTS = "/reports"
+_SHOWN = 60  # lines of a log that explain a failure
 TESTER = "tester"  # the stage where the Compose file names no other
 # What cgo and the go command say; a stage that can build with the race detector says none of it.
 _NO_RACE = re.compile(
@@ -39,6 +40,7 @@ class Box:
     memory: int
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    entrypoint: str = ""
 
 
 def container_user(caller: tuple[int, int], image_user: str) -> str:
@@ -66,6 +68,7 @@ def command(box: Box, profile: Profile, project: str, run: str, holder: str) -> 
     # Tests are compiled and started there, so it is executable; it counts against the memory limit.
     argv += ["--tmpfs=/tmp:exec,mode=1777", f"--mount=type=bind,source={box.reports},target={REPORTS}"]
     argv += [f"--user={box.user}"] if box.user else []
+    argv += [f"--entrypoint={box.entrypoint}"] if box.entrypoint else []
     argv += [f"--env={key}={value}" for key, value in box.environment]
     argv += [f"--label={key}={value}" for key, value in labels.items()]
     env = {key: value for key, value in profile.compose_env().items() if key.startswith("DOCKER_")}
@@ -179,11 +182,15 @@ def _failures(report: Report) -> str:
 
 
 def _output(facts: Facts, report: Report | None) -> str:
-    """Return what a person wants to read of a failure: what the failed tests said, else the end of the log."""
+    """Return what a person wants to read of a failure: the end of the log, then what the failed tests said.
+
+    Both: a test that could not be compiled is explained in the log only, one among many in the report only.
+    """
+    log = "\n".join(facts.log.splitlines()[-_SHOWN:])
     failed = report.failed() if report else ()
-    if failed:
-        return "\n".join(f"{facts.service}: {case.package} {case.name}\n{case.output}" for case in failed)
-    return "\n".join(facts.log.splitlines()[-60:])
+    # What the log says already is not said twice.
+    more = [f"{facts.service}: {one.package} {one.name}\n{one.output}" for one in failed if one.output not in log]
+    return "\n".join([*([log] if log else []), *more])
 
 
 def unreadable(facts: Facts, error: CheckError) -> Verdict:
@@ -226,7 +233,8 @@ def rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
     for one in verdicts:
         shares = one.coverage.packages() if one.coverage else {}
         times = dict(one.report.packages or {})
-        names = sorted({*times, *shares, *(case.package for case in one.report.cases)})
+        # gotestsum puts what has no package into a suite without a name.
+        names = sorted({*times, *shares, *(case.package for case in one.report.cases)} - {""})
         for name in names:
             cases = [case for case in one.report.cases if case.package == name]
             percent = shares[name].percent if name in shares else None

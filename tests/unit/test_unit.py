@@ -1,113 +1,227 @@
-"""How the tester stage of a service is run, and what its reports come to."""
+"""How tester stages are run, and the verdict on them."""
 
 import json
 
 import pytest
-from support import profile
+from support import inputs, profile, stack
 
-from tasks.plan import coverage
-from tasks.plan.junit import Case, Report
-from tasks.plan.suites import SuiteResult, outcome
-from tasks.plan.unit import Box, Facts, arguments, command, container_user, hanging, judge, minimum, rows
+from tasks.plan import security
+from tasks.plan.coverage import Coverage
+from tasks.plan.errors import CheckError, InputError
+from tasks.plan.junit import FAILED, SKIPPED, Case, Report
+from tasks.plan.unit import (
+    Box,
+    Facts,
+    arguments,
+    command,
+    container_user,
+    hanging,
+    judge,
+    memory_limit,
+    minimum,
+    rows,
+    without_stage,
+)
 
-PASSING = Report((Case("a", "TestOne"), Case("a", "TestTwo")), {"a": 0.5})
-FAILING = Report((Case("a", "TestOne"), Case("a", "TestTwo", "failed", 0.1, "want 1, got 2")), {"a": 0.5})
-HALF = coverage.parse("mode: set\na/x.go:1.1,2.2 1 1\na/x.go:3.1,4.2 1 0\n", "c")
+BOX = Box("shop-unit-web-1", "shop/web:test-tester", "web", "1000:1000", "/srv/reports/1/unit/web", 2**30, ("-run=X",))
+GREEN = Report((Case("cart", "TestAdd"),), {"cart": 0.5})
+RED = Report((Case("cart", "TestAdd"), Case("cart", "TestGone", FAILED, 0.1, "got 2")), {"cart": 0.5})
+HALF = Coverage("set", {"cart/a.go:1.1,2.2": (1, 1), "cart/b.go:1.1,2.2": (1, 0)})
 
 
-def ended(code: int = 0, **more: object) -> Facts:
-    return Facts("web", code, **more)  # type: ignore[arg-type]
+def argv() -> tuple[str, ...]:
+    """Return the words of a container's command."""
+    return command(BOX, profile(), "shop", "run-1", "host:1:2").argv
 
 
-def test_a_box_has_no_network_no_rights_and_bounds() -> None:
-    box = Box("shop-unit-web-1", "shop/web:test-tester", "web", "65534:65534", "/r", 1000, ("-run=Users",))
-    argv = command(box, profile(DOCKER_HOST="unix:///run/d.sock"), "shop", "run1", "host:1:2").argv
-    wanted = {"--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=1000"}
-    assert wanted <= set(argv)
-    assert "--label=com.docker.compose.project=shop" in argv
-    assert argv[-2:] == ("shop/web:test-tester", "-run=Users")
+def test_a_test_container_can_do_nothing_but_compute_and_report() -> None:
+    wanted = {"--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=1000:1000"}
+
+    assert wanted <= set(argv())
+    assert "--memory=1073741824" in argv()
+    assert any(word.startswith("--pids-limit=") for word in argv())
+
+
+def test_its_arguments_come_after_the_image() -> None:
+    assert argv()[-2:] == ("shop/web:test-tester", "-run=X")
+
+
+def test_what_is_left_of_it_can_be_found() -> None:
+    assert {"--label=slipway.test=run-1", "--label=com.docker.compose.project=shop"} <= set(argv())
+
+
+def test_a_filter_that_looks_like_an_option_stays_a_filter() -> None:
+    assert arguments("-v", True) == ("-run=-v", "-race")
+    assert arguments("", False) == ()
 
 
 @pytest.mark.parametrize(
-    ("caller", "image", "expected"),
+    ("caller", "image_user", "user"),
     [
         ((1000, 100), "65532", "1000:100"),
         ((0, 0), "65532:65532", ""),
+        ((0, 0), "app", ""),
         ((0, 0), "", "65534:65534"),
         ((0, 0), "root", "65534:65534"),
         ((0, 0), "0:0", "65534:65534"),
     ],
 )
-def test_tests_never_run_as_root(caller: tuple[int, int], image: str, expected: str) -> None:
-    assert container_user(caller, image) == expected
+def test_no_test_runs_as_root(caller: tuple[int, int], image_user: str, user: str) -> None:
+    assert container_user(caller, image_user) == user
 
 
-def test_filter_and_race_are_flags_of_go_test() -> None:
-    assert arguments("Users", True) == ("-run=Users", "-race")
-    assert arguments("", False) == ()
+def test_a_service_without_the_stage_is_left_out() -> None:
+    shop = stack(
+        {
+            "web": {"build": {"context": "/w"}},
+            "api": {"build": {"context": "/a"}, "x-slipway": {"tester-target": "checks"}},
+            "db": {"build": {"context": "/d"}},
+        }
+    )
+    found = {
+        "web": inputs("FROM scratch AS tester\n"),
+        "api": inputs("FROM scratch AS checks\n"),
+        "db": inputs("FROM scratch AS production\n"),
+    }
+
+    assert without_stage(shop.built(), found) == ("db",)
+    assert without_stage(shop.built(), found, "gosec") == ("web", "api", "db")
 
 
-def test_passing_tests_pass() -> None:
-    verdict = judge(ended(), PASSING, HALF, 50.0, False)
-    assert (verdict.passed, verdict.reason, verdict.output) == (True, "", "")
+# Profile
+
+
+@pytest.mark.parametrize("text", ["much", "101", "-1", "80%", "1e1"])
+def test_a_minimum_that_is_no_percentage_is_a_fault_of_the_profile(text: str) -> None:
+    with pytest.raises(InputError, match=r"COVERAGE_MIN: expected a percentage"):
+        profile(COVERAGE_MIN=text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("", None), ("0", 0.0), ("72.5", 72.5), ("100", 100.0)])
+def test_the_minimum_is_a_number_or_none(text: str, number: float | None) -> None:
+    assert minimum(profile(COVERAGE_MIN=text)) == number
+
+
+def test_the_memory_limit_is_in_bytes() -> None:
+    assert memory_limit(profile()) == 2 * 2**30
+    with pytest.raises(InputError, match="TEST_MEMORY: expected a size"):
+        profile(TEST_MEMORY="plenty")
+
+
+def test_the_time_limit_is_a_duration() -> None:
+    with pytest.raises(InputError, match="TEST_TIMEOUT: expected a duration"):
+        profile(TEST_TIMEOUT="soon")
+
+
+# Verdicts
+
+
+def test_green_tests_above_the_minimum_pass() -> None:
+    assert judge(Facts("web", 0), GREEN, HALF, 50.0, False).passed
 
 
 @pytest.mark.parametrize(
-    ("facts", "report", "covered", "least", "reason", "invalid"),
+    ("facts", "report", "least", "reason", "invalid"),
     [
-        (ended(1), FAILING, HALF, None, "1 of 2 tests failed: TestTwo", False),
-        (ended(0), FAILING, HALF, None, "1 of 2 tests failed: TestTwo", False),
-        (ended(2), PASSING, HALF, None, "its tester stage ended with exit code 2", False),
-        (ended(2), None, None, None, "its tester stage ended with exit code 2", False),
-        (ended(), None, None, None, "its tester stage wrote no /reports/junit.xml", True),
-        (ended(), Report(), None, None, "no test ran", True),
-        (ended(), PASSING, HALF, 50.1, "coverage 50.00 % is below COVERAGE_MIN=50.1", False),
-        (ended(), PASSING, None, 10.0, "COVERAGE_MIN=10, and its tester stage wrote no /reports/coverage.out", True),
-        (ended(137, oom_killed=True, memory="1.0 GB"), None, None, None,
-         "killed for memory: it needs more than TEST_MEMORY=1.0 GB", False),
-        (ended(137, stopped="not done within TEST_TIMEOUT=2.0 s"), PASSING, HALF, None,
-         "not done within TEST_TIMEOUT=2.0 s", False),
+        (Facts("web", 1), RED, None, "1 of 2 tests failed: TestGone", False),
+        (Facts("web", 0), RED, None, "1 of 2 tests failed: TestGone", False),
+        (Facts("web", 2), GREEN, None, "ended with exit code 2", False),
+        (Facts("web", 0, stopped="not done within 5 s"), None, None, "not done within 5 s", False),
+        (Facts("web", 0, True, memory="512 MB"), GREEN, None, "killed for memory: it needs more than TEST_MEM", False),
+        (Facts("web", 0), None, None, "wrote no /reports/junit.xml", True),
+        (Facts("web", 0), Report(), None, "no test ran", True),
+        (Facts("web", 0), GREEN, 50.01, "coverage 50.00 % is below COVERAGE_MIN=50.01", False),
     ],
-)  # fmt: skip
-def test_every_gate_closes_with_its_reason(
-    facts: Facts, report: Report | None, covered: coverage.Coverage | None, least: float | None, reason: str,
-    invalid: bool,
-) -> None:  # fmt: skip
-    verdict = judge(facts, report, covered, least, False)
-    assert (verdict.passed, verdict.reason, verdict.invalid) == (False, reason, invalid)
+)
+def test_every_gate_closes(
+    facts: Facts, report: Report | None, least: float | None, reason: str, invalid: bool
+) -> None:
+    verdict = judge(facts, report, HALF, least, False)
+
+    assert reason in verdict.reason
+    assert (verdict.passed, verdict.invalid) == (False, invalid)
 
 
-def test_what_failed_tests_said_is_the_output() -> None:
-    assert judge(ended(1), FAILING, None, None, False).output == "web: a TestTwo\nwant 1, got 2"
+def test_a_minimum_without_a_profile_to_hold_to_it_is_no_pass() -> None:
+    verdict = judge(Facts("web", 0), GREEN, None, 10.0, False)
+
+    assert verdict.invalid
+    assert "wrote no /reports/coverage.out" in verdict.reason
 
 
-def test_a_stage_without_a_c_compiler_refuses_the_race_detector() -> None:
-    verdict = judge(ended(2, log="go: -race requires cgo; enable cgo by setting CGO_ENABLED=1"), None, None, None, True)
-    assert verdict.refused
+def test_a_failure_shows_what_the_test_said() -> None:
+    assert "cart TestGone\ngot 2" in judge(Facts("web", 1, log="much"), RED, None, None, False).output
 
 
-def test_the_tests_that_hang_are_named_the_inner_ones() -> None:
-    def event(action: str, test: str) -> str:
-        return json.dumps({"Action": action, "Package": "a", "Test": test})
+def test_a_failure_without_a_failed_test_shows_the_end_of_the_log() -> None:
+    assert judge(Facts("web", 2, log="a\nno such file"), GREEN, None, None, False).output.endswith("no such file")
 
-    lines = [event("run", "TestA"), event("run", "TestA/sub"), event("run", "TestB"), event("pass", "TestB")]
-    assert hanging("\n".join([*lines, '{"Action":"ru'])) == ("a.TestA/sub",)
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        'cgo: C compiler "gcc" not found: exec: "gcc": executable file not found in $PATH',
+        "go: -race requires cgo; enable cgo by setting CGO_ENABLED=1",
+        "go: -race is not supported on linux/386",
+    ],
+)
+def test_a_stage_that_cannot_race_is_told_from_a_test_that_fails(log: str) -> None:
+    assert judge(Facts("web", 1, log=log), RED, None, None, True).refused
+    assert not judge(Facts("web", 1, log=log), RED, None, None, False).refused
+    assert not judge(Facts("web", 1, log="WARNING: DATA RACE"), RED, None, None, True).refused
+
+
+def test_the_tests_that_hang_are_those_that_began_and_did_not_end() -> None:
+    events = [
+        {"Action": "start", "Package": "cart"},
+        {"Action": "run", "Package": "cart", "Test": "TestDone"},
+        {"Action": "pass", "Package": "cart", "Test": "TestDone"},
+        {"Action": "run", "Package": "cart", "Test": "TestParallel"},
+        {"Action": "pause", "Package": "cart", "Test": "TestParallel"},
+        {"Action": "run", "Package": "cart", "Test": "TestOuter"},
+        {"Action": "run", "Package": "cart", "Test": "TestOuter/inner"},
+    ]
+    text = "\n".join(map(json.dumps, events)) + '\n{"Action": "ru'
+
+    assert hanging(text) == ("cart.TestOuter/inner",)
+    assert hanging("no json\n[]\n3\nnull") == ()
 
 
 def test_the_table_has_packages_with_tests_and_packages_with_statements() -> None:
-    covered = coverage.parse("mode: set\na/x.go:1.1,2.2 1 1\nb/y.go:1.1,2.2 1 0\n", "c")
-    found = rows([judge(ended(), PASSING, covered, None, False)])
-    assert [(one.package, one.tests, one.coverage) for one in found] == [("a", 2, 100.0), ("b", 0, 0.0)]
+    report = Report((Case("cart", "a"), Case("cart", "b", SKIPPED), Case("cart", "c", FAILED)), {"cart": 0.5, "x": 0.0})
+    covered = Coverage("set", {"cart/a.go:1.1,2.2": (1, 1), "bare/a.go:1.1,2.2": (1, 0)})
+
+    found = {row.package: row for row in rows([judge(Facts("web", 1), report, covered, None, False)])}
+
+    assert (found["cart"].tests, found["cart"].failures, found["cart"].skipped, found["cart"].coverage) == (
+        3,
+        1,
+        1,
+        100,
+    )
+    assert (found["bare"].tests, found["bare"].coverage) == (0, 0.0)
+    assert found["x"].coverage is None
 
 
-def test_no_minimum_is_any_coverage() -> None:
-    assert minimum(profile()) is None
-    assert minimum(profile(COVERAGE_MIN="72.5")) == 72.5
+# gosec
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "expected"),
-    [(("passed", "skipped"), "passed"), (("passed", "invalid"), "failed"), (("skipped",), "skipped"), ((), "skipped")],
-)
-def test_a_run_is_only_as_good_as_its_worst_suite(outcomes: tuple[str, ...], expected: str) -> None:
-    assert outcome([SuiteResult("s", one) for one in outcomes]) == expected
+def test_findings_are_one_line_each() -> None:
+    issue = {"file": "/src/a.go", "line": "7", "rule_id": "G404", "severity": "HIGH", "details": "weak random"}
+
+    found = security.parse(json.dumps({"Issues": [issue], "Stats": {"files": 3}}).encode(), "r")
+
+    assert found.lines == ("/src/a.go:7: G404 (HIGH): weak random",)
+    assert found.files == 3
+
+
+def test_sources_that_the_scanner_could_not_read_are_not_clean() -> None:
+    report = {"Issues": [], "Golang errors": {"/src/a.go": [{"line": 1, "error": "oops"}]}, "Stats": {"files": 1}}
+
+    assert security.parse(json.dumps(report).encode(), "r").errors == ("/src/a.go: oops",)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"Issues": [{}], "Stats": {"files": 1}}', b"null"])
+def test_what_is_no_scan_report_is_refused(data: bytes) -> None:
+    with pytest.raises(CheckError, match="is not a report of gosec"):
+        security.parse(data, "gosec.json")

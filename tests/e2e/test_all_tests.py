@@ -1,0 +1,190 @@
+"""`inv test`: all suites at once, what is not run again, flaky tests; services broken on purpose close every gate."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import NOT_COPIED, ROOT, Checkout, docker, leftovers, remove
+
+_NUMBERS = itertools.count()
+_CODE = """package cart
+
+func Add(a, b int) int {
+	if a == 0 {
+		return b
+	}
+	return a + b
+}
+"""
+_GREEN = "if Add(0, 2) != 2 || Add(1, 2) != 3 { t.Fatal() }"
+
+
+class Cart(Checkout):
+    """A Go service of one package whose tests a test writes; its stages are those of the sample's Dockerfile."""
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the process environment of a task, with a reports directory of its own."""
+        return super().environment(SLIPWAY_REPORTS_DIR=str(self.reports), **extra)
+
+    @property
+    def reports(self) -> Path:
+        """Where its reports are."""
+        return self.project_dir.parent / "reports"
+
+    @property
+    def source(self) -> Path:
+        """The directory of its only package."""
+        return self.project_dir / "app" / "src" / "cart"
+
+    def tests(self, body: str = _GREEN, imports: str = "", more: str = "") -> None:
+        """Write the test ``TestCart`` with this body."""
+        lines = ["package cart", f'import ("testing"; {imports})', f"func TestCart(t *testing.T) {{ {body} }}", more]
+        (self.source / "cart_test.go").write_text("\n".join(lines) + "\n")
+
+    def containers(self) -> list[str]:
+        """Return the test containers there are."""
+        return docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.projects[0]}").split()
+
+
+@pytest.fixture
+def cart(tmp_path: Path) -> Iterator[Cart]:
+    """A service with a green test."""
+    name = f"slipway-cart-{os.getpid()}-{next(_NUMBERS)}"
+    project, envs = tmp_path / "project", tmp_path / "envs"
+    shutil.copytree(ROOT / "docker_project" / "app", project / "app", ignore=NOT_COPIED)
+    shutil.rmtree(project / "app" / "src")
+    shutil.rmtree(project / "app" / "tests")
+    envs.mkdir()
+    (project / "compose.yaml").write_text(
+        "services:\n  app:\n    image: ${IMAGE:?}/app:test\n    build: {context: ./app, target: production}\n"
+    )
+    (project / "bases.yaml").write_text(
+        "services:\n  app:\n    build:\n      additional_contexts:\n"
+        '        "golang:1.27-alpine": docker-image://slipway-base/golang:1.27\n'
+    )
+    machine = ROOT / "envs" / "base.local.env"
+    if machine.exists():
+        shutil.copy(machine, envs)
+    (envs / "base.env").write_text("BASE_IMAGES_OVERRIDE=bases.yaml\n")
+    (envs / "test.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nIMAGE={name}\n")
+    made = Cart(project, envs, [name])
+    made.source.mkdir(parents=True)
+    (made.source / "cart.go").write_text(_CODE)
+    made.tests()
+    try:
+        yield made
+        assert made.containers() == []
+    finally:
+        remove(name)
+    assert leftovers(name) == []
+
+
+def _started(cart: Cart, *words: str) -> "subprocess.Popen[bytes]":
+    """Start a task and wait until its container runs."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(cart.command(*words), env=cart.environment(), stdin=quiet, stdout=quiet, stderr=quiet)
+    deadline = time.monotonic() + 120
+    while not cart.containers():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return process
+
+
+# All suites
+
+
+def suites(document: dict[str, Any]) -> dict[str, str]:
+    """Return the outcome of each suite of a run."""
+    return {one["name"]: one["outcome"] for one in document["suites"]}
+
+
+def test_a_second_run_is_unchanged_until_something_changes(cart: Cart) -> None:
+    first = cart.json("test")
+    second = cart.json("test", "--why")
+
+    assert suites(first)["unit"] == suites(first)["security"] == "passed"
+    assert suites(second)["unit"] == suites(second)["security"] == "unchanged"
+    assert second["suites"][0]["reason"] == second["run"] == first["run"]
+    assert second["why"]["unit"]["reason"] == f"unchanged since run {first['run']}, passed"
+    assert suites(cart.json("test", "--force"))["unit"] == "passed"
+
+    cart.tests(f"{_GREEN}; _ = 1")
+    third = cart.json("test", "--why")
+
+    assert suites(third)["unit"] == "passed"
+    assert "app: stage tester" in third["why"]["unit"]["reason"]
+
+
+def test_a_failure_is_never_remembered_as_a_pass(cart: Cart) -> None:
+    cart.tests('t.Fatal("broken")')
+
+    for _ in range(2):
+        assert suites(cart.json("test", code=5))["unit"] == "failed"
+
+
+def test_a_test_that_passes_when_run_again_is_flaky_and_written_down(cart: Cart) -> None:
+    # Each attempt has a report directory of its own: the one thing that tells attempts apart from inside.
+    cart.tests(
+        'data, _ := os.ReadFile("/proc/self/mountinfo")\n'
+        f'if !strings.Contains(string(data), "retry") {{ t.Fatal("the clock was wrong") }}; {_GREEN}',
+        '"os"; "strings"',
+    )
+
+    assert suites(cart.json("test", code=5))["unit"] == "failed"
+    document = cart.json("test", "--retry", "1")
+
+    assert suites(document)["unit"] == "flaky"
+    assert "failed in attempt 1, passed in attempt 2" in document["suites"][0]["reason"]
+    line = json.loads((cart.reports / "flaky.jsonl").read_text().splitlines()[-1])
+    assert (line["suite"], line["run"], line["attempts"]) == ("unit", document["run"], 2)
+    assert "TestCart" in line["reason"]
+    assert suites(cart.json("test", code=5))["unit"] == "failed"  # flaky is not remembered as a pass
+
+
+def test_a_finding_of_the_source_scan_closes_the_gate(cart: Cart) -> None:
+    (cart.source / "roll.go").write_text(
+        'package cart\n\nimport "math/rand"\n\nfunc Roll() int { return rand.Intn(6) }\n'
+    )
+
+    result = cart.inv("test", code=5)
+
+    assert "G404" in result.stderr
+
+
+def test_fail_fast_stops_the_others_and_leaves_nothing(cart: Cart) -> None:
+    # Unit tests hang; what the scanner finds ends the run.
+    cart.tests("select {}")
+    (cart.source / "roll.go").write_text(
+        'package cart\n\nimport "math/rand"\n\nfunc Roll() int { return rand.Intn(6) }\n'
+    )
+
+    document = cart.json("test", "--fail-fast", code=5)
+
+    assert suites(document)["security"] == "failed"
+    assert suites(document)["unit"] == "skipped"
+    assert "--fail-fast" in document["suites"][0]["reason"]
+    assert cart.containers() == []
+
+
+def test_a_signal_ends_all_suites_and_leaves_nothing(cart: Cart) -> None:
+    cart.tests("select {}")
+    process = _started(cart, "test")
+
+    process.terminate()
+
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert cart.containers() == []
+
+
+def test_a_negative_retry_is_bad_input(cart: Cart) -> None:
+    assert "--retry" in cart.inv("test", "--retry", "-1", code=2).stderr
