@@ -9,7 +9,7 @@ from .host.namespace import for_environment
 ns = Collection(
     Collection("build", build.all_, build.size),
     Collection("image", image.list_, image.tags, image.bases),
-    Collection("deploy", deploy.plan, deploy.status, deploy.down, deploy.unlock),
+    Collection("deploy", deploy.plan, deploy.status, deploy.history, deploy.rollback, deploy.down, deploy.unlock),
     Collection("db", db.migrate, db.seed, db.shell),
     Collection("test", test.all_, test.unit),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),

@@ -49,6 +49,27 @@ def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False) ->
     deploys.down(Project(c, env), volumes=volumes, yes=yes)
 
 
+@task(
+    help={"env": _ENV, "to": "release to go back to (default: the one before)", "yes": _YES, "json": _JSON},
+    auto_shortflags=False,
+)
+def rollback(c: Context, env: str = "", to: int = 0, yes: bool = False, json: bool = False) -> None:
+    """Bring the release before back: nothing is built, nothing is pulled."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.rollback(Project(c, env), wanted=to, yes=yes, json=json)
+
+
+@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+def history(c: Context, env: str = "", json: bool = False) -> None:
+    """Show the releases of an environment, newest first."""
+    from .host import deploys
+    from .host.project import Project
+
+    deploys.history(Project(c, env), json=json)
+
+
 @task(help={"env": _ENV, "yes": _YES}, auto_shortflags=False)
 def unlock(c: Context, env: str = "", yes: bool = False) -> None:
     """Break the deploy lock of an environment."""

@@ -6,24 +6,27 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ..plan import build as build_planner
 from ..plan import deploy as planner
+from ..plan import release as release_planner
 from ..plan.command import Command
 from ..plan.compose import compose
 from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
 from ..plan.facts import Container
 from ..plan.lock import Lock, stale
+from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, machine
+from . import builds, machine, releases
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
+from .rollouts import blame
 
-_LOG_LINES = 15
 _SETTLE = 1.0  # seconds
 
 
@@ -70,18 +73,76 @@ def run(project: Project, yes: bool, build: bool, json: bool) -> None:
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         _show_changes(deploy)
         confirm(f"deploy {project.profile.environment} ({project.stack.project})", yes)
-    done: list[dict[str, Any]] = []
+    with _reported(project, json) as report, nullcontext() if project.runner.dry else locked(project, "deploy"):
+        if project.profile.integer("KEEP_RELEASES"):
+            report.release = releases.deploy(project, deploy, _who(), report.steps)
+        else:
+            for step in deploy.steps:
+                _carry_out(project, step, report.steps)
+    if not project.runner.dry:
+        name = f" as release {report.release.id}" if report.release else ""
+        note(f"deployed {project.stack.project}{name}: {', '.join(one.service for one in deploy.changed)}")
+
+
+@dataclass
+class _Report:
+    """What is said at the end of a deploy."""
+
+    steps: list[dict[str, Any]]
+    release: Release | None = None
+
+
+@contextmanager
+def _reported(project: Project, json: bool) -> Iterator[_Report]:
+    """Print the document of a deploy at its end, however it ends."""
+    report = _Report([])
     outcome = "failed"
     try:
-        with nullcontext() if project.runner.dry else locked(project, "deploy"):
-            for step in deploy.steps:
-                _carry_out(project, step, done)
+        yield report
         outcome = "deployed"
+    except releases.RolledBackError:
+        outcome = "rolled-back"
+        raise
     finally:
         if json and not project.runner.dry:
-            _document(project, outcome, done)
+            _document(project, outcome, report.steps, report.release)
+
+
+def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
+    """Bring an earlier release back, without a build or a pull; raises DeployError when that fails."""
+    target = releases.target(project, wanted)
+    what = f"release {target.id} ({target.version}, {target.created})"
+    if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
+        confirm(f"roll {project.stack.project} back to {what}", yes)
+    with _reported(project, json) as report, nullcontext() if project.runner.dry else locked(project, "rollback"):
+        report.release = releases.back_to(project, target, _who(), report.steps)
     if not project.runner.dry:
-        note(f"deployed {project.stack.project}: {', '.join(one.service for one in deploy.changed)}")
+        note(f"{project.stack.project} is back at {what}")
+
+
+def history(project: Project, json: bool) -> None:
+    """Report the releases of an environment, newest first."""
+    rows = release_planner.rows(releases.history(project))
+    if json:
+        environment = project.profile.environment
+        emit_json({"schema": "slipway/deploy.history/v1", "environment": environment, "releases": rows})
+        return
+    emit_table(
+        ("RELEASE", "VERSION", "CREATED", "BY", "OUTCOME", "TIME", "", ""),
+        [
+            (
+                row["id"],
+                row["version"],
+                row["created"],
+                row["operator"],
+                row["outcome"],
+                show_duration(row["seconds"]),
+                "serves" if row["current"] else "",
+                row["reason"],
+            )
+            for row in rows
+        ],
+    )
 
 
 def _nothing_to_do(project: Project, deploy: planner.Plan, json: bool) -> None:
@@ -92,12 +153,13 @@ def _nothing_to_do(project: Project, deploy: planner.Plan, json: bool) -> None:
     project.runner.show(message) if project.runner.dry else note(message)
 
 
-def _document(project: Project, outcome: str, steps: list[dict[str, Any]]) -> None:
+def _document(project: Project, outcome: str, steps: list[dict[str, Any]], release: Release | None = None) -> None:
     emit_json(
         {
             "schema": "slipway/deploy/v1",
             "environment": project.profile.environment,
-            "release": project.version.text,
+            "release": release.id if release else None,
+            "version": release.version if release else project.version.text,
             "outcome": outcome,
             "steps": steps,
         }
@@ -167,17 +229,14 @@ def _settled(project: Project, stack: Stack) -> bool:
 
 def _blame(project: Project, reason: str) -> None:
     """Show the last words of what failed, and raise the DeployError that names it."""
-    stack = project.stack
-    guilty = planner.failed_containers(stack, project.engine.containers(stack.project))
-    for one in guilty:
-        note(f"--- last lines of {one.name} ({one.state}{', ' + one.health if one.health else ''}):")
-        for line in project.engine.logs(one.id, _LOG_LINES).splitlines():
-            note(f"    {line}")
-    names = ", ".join(one.name for one in guilty)
-    raise DeployError(
-        f"deploy of {stack.project} failed: {reason}{f' ({names})' if names and names not in reason else ''}",
-        f"`inv deploy.status --env {project.profile.environment}` shows what serves now; nothing was rolled back",
-    )
+    try:
+        blame(project, project.stack, reason)
+    except DeployError as error:
+        raise DeployError(
+            f"deploy of {project.stack.project} failed: {error.message}",
+            f"`inv deploy.status --env {project.profile.environment}` shows what serves now; nothing was rolled back "
+            "(KEEP_RELEASES=0)",
+        ) from None
 
 
 def _orphans_note(deploy: planner.Plan) -> None:
@@ -220,6 +279,10 @@ def operator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # such as in a container
         return os.environ.get("USER") or f"uid {os.getuid()}"
+
+
+def _who() -> str:
+    return f"{operator()}@{socket.gethostname()}"
 
 
 def _alive(pid: int) -> bool:

@@ -27,6 +27,7 @@ from ..plan.facts import (
     NamedResource,
 )
 from ..plan.lock import Lock, container_name, from_labels
+from .engine_records import Records
 
 _LOCK_IMAGE = "slipway-lock:1"  # an empty image: a container must have one
 _TIMEOUT = 60  # seconds; the SDK's own default
@@ -54,7 +55,7 @@ def _address(environment: Mapping[str, str]) -> tuple[str, Any]:
     return "unix:///var/run/docker.sock", None
 
 
-class Engine:
+class Engine(Records):
     """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -366,4 +367,5 @@ def _from_inspect(raw: Mapping[str, Any]) -> Container:
         started=str(state.get("StartedAt", "")),
         oom_killed=bool(state.get("OOMKilled")),
         restarting=bool(state.get("Restarting")),
+        restarts=int(raw.get("RestartCount", 0)),
     )

@@ -11,17 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
-from .output import at_terminal, concealed, descriptor, note, reader_gone
+from . import forwarding
+from .output import concealed, descriptor, note, reader_gone
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TAIL = 30  # lines of error output that an error may be explained with
 _DRAIN = 2.0  # seconds to read what a command that has ended left in its pipes; a child of its own may hold them
-_GRACE = 20.0  # seconds that a child has to end after a signal was passed on, before it is killed
 
 
 @dataclass(frozen=True)
@@ -104,46 +102,13 @@ def capture(command: Command) -> Result:
     return start(command).result()
 
 
-@contextlib.contextmanager
-def _forwarding(started: "list[subprocess.Popen[str]]", received: list[int], apart: bool = False) -> Iterator[None]:
-    """Pass signals on to the child while waiting for it, so that it is the child that ends the work.
-
-    Begins before the child does, so that no signal falls between; ``started`` gets the child. One that goes on
-    after the grace time is killed. Children that stand ``apart`` (sessions of their own) hear a terminal's Ctrl-C
-    through us only.
-    """
-    shared = not apart and at_terminal()
-    timers: list[threading.Timer] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        first = not received
-        received.append(number)
-        for process in started:
-            if first:
-                timers.append(threading.Timer(_GRACE, process.kill))
-                timers[-1].daemon = True
-                timers[-1].start()
-            if number == signal.SIGINT and shared and first:
-                return  # the terminal has sent it to the child already
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-
-    earlier = {number: signal.signal(number, forward) for number in _FORWARDED}
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
 class Runner:
     """Carries commands out, or in a dry run prints them as shell lines ready to paste."""
 
     def __init__(self, dry: bool = False, echo: bool = False) -> None:
         self.dry = dry
         self._echo = echo
+        self._undisturbed = False
         self._exported: dict[str, object] = {}
         self._cwd = self._home = str(Path.cwd())
 
@@ -232,13 +197,25 @@ class Runner:
             )
 
     @contextlib.contextmanager
+    def undisturbed(self, message: str) -> Iterator[None]:
+        """Let no signal end a block, nor reach the commands in it; whoever sends one is told ``message``."""
+        earlier = {number: signal.signal(number, lambda *_: note(message)) for number in forwarding.FORWARDED}
+        self._undisturbed = True
+        try:
+            yield
+        finally:
+            self._undisturbed = False
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
     def _running(
         self, command: Command, stdout: int | None, stderr: int | None, received: list[int]
     ) -> "Iterator[subprocess.Popen[str]]":
         """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
         started: list[subprocess.Popen[str]] = []
         try:
-            with _forwarding(started, received):
+            with contextlib.nullcontext() if self._undisturbed else forwarding.forwarding(started, received):
                 started.append(self._popen(command, stdout, stderr))
                 for number in received:
                     started[0].send_signal(number)
@@ -255,7 +232,7 @@ class Runner:
         """
         children = Beside()
         try:
-            with _forwarding(children.processes, children.received, apart=True):
+            with forwarding.forwarding(children.processes, children.received, apart=True):
                 try:
                     yield children
                 finally:
@@ -276,6 +253,7 @@ class Runner:
                 env=_environment(command),
                 text=True,
                 errors="replace",
+                start_new_session=self._undisturbed,  # a terminal's Ctrl-C does not reach it
             )
 
     def _wait(self, command: Command, stdout: int | None, tail: bool) -> tuple[int, str]:
@@ -343,7 +321,7 @@ class Beside:
                 process.terminate()
         for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE)
+                process.wait(forwarding.GRACE)
             _end(process)
 
 
@@ -376,7 +354,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(_GRACE)
+            process.wait(forwarding.GRACE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

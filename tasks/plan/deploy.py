@@ -1,7 +1,7 @@
 """What a deploy has to change, and the steps that change it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .build import BuildPlan
@@ -271,10 +271,15 @@ def _wait(profile: Profile, cwd: str) -> Command:
     )
 
 
-def verdict(stack: Stack, containers: tuple[Container, ...]) -> str:
-    """Return "ready" when every service is as it should be, "" to wait on, else the reason why it never will be."""
+def verdict(stack: Stack, containers: tuple[Container, ...], only: Collection[str] = ()) -> str:
+    """Return "ready" when every service is as it should be, "" to wait on, else the reason why it never will be.
+
+    ``only`` names the services to look at.
+    """
     waiting = False
     for service in stack.services.values():
+        if only and service.name not in only:
+            continue
         mine = [one for one in containers if one.service == service.name and not one.oneoff]
         if not mine and service.replicas:
             return f"{service.name} has no container"
@@ -284,6 +289,14 @@ def verdict(stack: Stack, containers: tuple[Container, ...]) -> str:
                 return word
             waiting = waiting or not word
     return "" if waiting else "ready"
+
+
+def verdict_on(stack: Stack, service: Service, containers: Iterable[Container], names: Collection[str]) -> str:
+    """Return the verdict on single containers of a service, as ``verdict`` does."""
+    known = {one.name: one for one in containers if one.name in names}
+    words = [_container_verdict(stack, service, known[name]) if name in known else f"{name} is gone" for name in names]
+    bad = next((word for word in words if word not in ("ready", "")), "")
+    return bad or ("ready" if all(words) else "")
 
 
 def _container_verdict(stack: Stack, service: Service, container: Container) -> str:

@@ -39,6 +39,7 @@ class Container:
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     restarting: bool = False
+    restarts: int = 0
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ SLIPWAY = (
     Key("BUILD_TARGET", STAGE, "", "Dockerfile stage to build; empty: what the Compose file says.", "production"),
     Key("HEALTH_TIMEOUT", DURATION, "60s", "How long a deploy waits for every service to be healthy.", "1m30s"),
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
+    Key("KEEP_RELEASES", INTEGER, "10",
+        "Releases to keep on the engine; 0: keep none, and do not go back when a deploy fails.", "5"),
     Key("GENERATE_SECRETS", FLAG, "false",
         "`inv setup` may make missing development secrets and a self-signed certificate.", "true"),
     Key("BASE_IMAGES", _choice("registry", "local"), "registry",

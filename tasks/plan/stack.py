@@ -1,18 +1,23 @@
 """The Compose model as typed data: what ``docker compose config`` says."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InputError
-from .units import parse_size
+from .extension import (
+    GENERATORS,
+    RECREATE,
+    START_FIRST,
+    SlipwaySettings,
+    UpdatePolicy,
+    known_keys,
+    mapping,
+    settings,
+    suggest,
+    update_policy,
+)
 
-JOBS = ("migrate", "seed", "once")
-ROLES = ("database",)
-ROLLOUTS = ("recreate", "start-first", "blue-green")
-GENERATORS = ("password", "self-signed-certificate")
-_SERVICE_KEYS = ("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout")
 _PROJECT_KEYS = ("secrets", "rootfs")
 
 
@@ -42,18 +47,6 @@ class Port:
 
 
 @dataclass(frozen=True)
-class SlipwaySettings:
-    """The ``x-slipway`` field of a service."""
-
-    job: str = ""
-    role: str = ""
-    client: tuple[str, ...] = ()
-    debug_target: str = "debug"
-    size_budget: int = 0
-    tester_target: str = "tester"
-
-
-@dataclass(frozen=True)
 class Service:
     """One service of the model; ``volumes`` and ``networks`` are what the engine calls them."""
 
@@ -70,7 +63,18 @@ class Service:
     replicas: int = 1
     pull_policy: str = ""
     restarts: bool = False
-    slipway: SlipwaySettings = SlipwaySettings()
+    slipway: SlipwaySettings = field(default_factory=SlipwaySettings)
+    container_name: str = ""
+    update: UpdatePolicy = field(default_factory=UpdatePolicy)
+
+    @property
+    def rollout(self) -> str:
+        """How new containers take over: ``x-slipway.rollout``, else what ``update_config.order`` asks for."""
+        return self.slipway.rollout or (START_FIRST if self.update.order == START_FIRST else RECREATE)
+
+    def fixed_ports(self) -> bool:
+        """Whether a port of the host is taken by one container, so that there cannot be two."""
+        return any(port.published for port in self.ports)
 
     def recipe(self) -> Build:
         """Return how the image is built; raises InputError when the service has no ``build`` section."""
@@ -117,7 +121,7 @@ class Stack:
     def service(self, name: str) -> Service:
         """Return one service; raises InputError that names the nearest."""
         if name not in self.services:
-            raise InputError(f"no service {name!r} in project {self.project}", _suggest(name, self.services))
+            raise InputError(f"no service {name!r} in project {self.project}", suggest(name, self.services))
         return self.services[name]
 
     def select(self, names: Iterable[str]) -> tuple[Service, ...]:
@@ -163,65 +167,16 @@ class Stack:
         )
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
-    known = tuple(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    listed = ", ".join(known) or "none"
-    return f"did you mean {near[0]}? There are: {listed}" if near else f"there are: {listed}"
-
-
-def _object(value: object, where: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: expected a mapping, got {value!r}", "see the Compose file reference in the README")
-    return value
-
-
-def _known(found: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in found:
-        if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}", _suggest(key, known))
-
-
-def _one_of(found: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str:
-    value = found.get(key, "")
-    if value != "" and value not in known:
-        raise InputError(
-            f"{where}.{key}: expected one of {', '.join(known)}, got {value!r}", "correct the Compose file"
-        )
-    return str(value)
-
-
 def full_reference(image: str) -> str:
     """Return an image reference with its tag: ``latest`` when it has neither tag nor digest."""
     last = image.rpartition("/")[2]
     return image if ":" in last or "@" in last else f"{image}:latest"
 
 
-def _settings(raw: object, where: str) -> SlipwaySettings:
-    found = _object(raw, where)
-    _known(found, _SERVICE_KEYS, where)
-    job, role = _one_of(found, "job", JOBS, where), _one_of(found, "role", ROLES, where)
-    _one_of(found, "rollout", ROLLOUTS, where)
-    client = found.get("client", [])
-    if not isinstance(client, list) or not all(isinstance(word, str) for word in client):
-        raise InputError(f"{where}.client: expected a list of words, got {client!r}", 'as in ["psql", "-U", "me"]')
-    budget = found.get("size-budget")
-    return SlipwaySettings(
-        job=job,
-        role=role,
-        client=tuple(client),
-        debug_target=str(found.get("debug-target", "debug")),
-        tester_target=str(found.get("tester-target", "tester")),
-        size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
-    )
-
-
 def _build(raw: object, platform: str) -> Build | None:
     if raw is None:
         return None
-    found = dict(_object(raw, "build"))
+    found = dict(mapping(raw, "build"))
     if platform:
         # Compose builds for the platform that the service runs on, if it says one.
         found["platforms"] = [platform]
@@ -253,7 +208,7 @@ def _ports(raw: object) -> tuple[Port, ...]:
 
 def _named(names: Iterable[str], declared: object) -> tuple[str, ...]:
     """Return what the engine calls the volumes or networks that a service uses."""
-    known = _object(declared, "volumes, networks")
+    known = mapping(declared, "volumes, networks")
     return tuple(str((known.get(name) or {}).get("name") or name) for name in names)
 
 
@@ -278,20 +233,22 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         replicas=int(replicas),
         pull_policy=str(raw.get("pull_policy") or ""),
         restarts=str(raw.get("restart") or "no") != "no",
-        slipway=_settings(raw.get("x-slipway"), f"services.{name}.x-slipway"),
+        slipway=settings(raw.get("x-slipway"), f"services.{name}.x-slipway"),
+        container_name=str(raw.get("container_name") or ""),
+        update=update_policy(mapping(deploy.get("update_config"), f"services.{name}.deploy.update_config")),
     )
 
 
 def _secret_files(model: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, SecretFile]:
     files = {}
-    _known(declared, tuple(model.get("secrets") or {}), "x-slipway.secrets")
+    known_keys(declared, tuple(model.get("secrets") or {}), "x-slipway.secrets")
     for name, raw in (model.get("secrets") or {}).items():
-        rule = _object(declared.get(name), f"x-slipway.secrets.{name}")
-        _known(rule, ("generate", "key"), f"x-slipway.secrets.{name}")
+        rule = mapping(declared.get(name), f"x-slipway.secrets.{name}")
+        known_keys(rule, ("generate", "key"), f"x-slipway.secrets.{name}")
         generate = rule.get("generate", "")
         if generate and generate not in GENERATORS:
             raise InputError(
-                f"x-slipway.secrets.{name}.generate: unknown generator {generate!r}", _suggest(generate, GENERATORS)
+                f"x-slipway.secrets.{name}.generate: unknown generator {generate!r}", suggest(generate, GENERATORS)
             )
         if raw.get("file"):
             files[name] = SecretFile(name, raw["file"], generate, str(rule.get("key", "")))
@@ -299,10 +256,10 @@ def _secret_files(model: Mapping[str, Any], declared: Mapping[str, Any]) -> dict
 
 
 def _rootfs(raw: object) -> Rootfs | None:
-    found = _object(raw, "x-slipway.rootfs")
+    found = mapping(raw, "x-slipway.rootfs")
     if not found:
         return None
-    _known(found, ("suite", "file", "include"), "x-slipway.rootfs")
+    known_keys(found, ("suite", "file", "include"), "x-slipway.rootfs")
     if not found.get("suite") or not found.get("file"):
         raise InputError("x-slipway.rootfs: needs suite and file", "for example {suite: trixie, file: rootfs.tar}")
     return Rootfs(str(found["suite"]), str(found["file"]), tuple(found.get("include", [])))
@@ -321,10 +278,10 @@ def parse(model: Mapping[str, Any]) -> Stack:
     """Return the Stack of a Compose model; raises InputError for an ``x-slipway`` field that is not understood."""
     model = _plain(model)
     project = str(model.get("name", ""))
-    declared = _object(model.get("x-slipway"), "x-slipway")
-    _known(declared, _PROJECT_KEYS, "x-slipway")
+    declared = mapping(model.get("x-slipway"), "x-slipway")
+    known_keys(declared, _PROJECT_KEYS, "x-slipway")
     services = {name: _service(name, raw, model) for name, raw in (model.get("services") or {}).items()}
-    secrets = _secret_files(model, _object(declared.get("secrets"), "x-slipway.secrets"))
+    secrets = _secret_files(model, mapping(declared.get("secrets"), "x-slipway.secrets"))
     raw = model.get("secrets") or {}
     variables = {name: one["environment"] for name, one in raw.items() if one.get("environment")}
     configs = {name: one["file"] for name, one in (model.get("configs") or {}).items() if one.get("file")}

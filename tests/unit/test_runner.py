@@ -453,7 +453,7 @@ def test_a_child_that_ignores_the_signal_is_killed_after_the_grace_time(tmp_path
     deaf = "import os,signal,sys,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     deaf += "open(sys.argv[1], 'w').write(f'{os.getpid()}\\n')\ntime.sleep(30)\n"
     program = (
-        "runner._GRACE = 0.3\n"
+        "runner.forwarding.GRACE = 0.3\n"
         + f"""
 try:
     Runner().run(Command(({PYTHON!r}, "-c", {deaf!r}, {str(mark)!r})))

@@ -6,7 +6,8 @@ import pytest
 from support import service, stack
 
 from tasks.plan.errors import InputError
-from tasks.plan.stack import Build, Port, Rootfs, SecretFile, SlipwaySettings, parse
+from tasks.plan.extension import SlipwaySettings
+from tasks.plan.stack import Build, Port, Rootfs, SecretFile, parse
 
 
 def refused(model: dict[str, Any]) -> tuple[str, str]:
@@ -174,7 +175,9 @@ def test_what_a_service_says_to_slipway_is_typed() -> None:
         }
     ).slipway
 
-    assert settings == SlipwaySettings("migrate", "database", ("psql", "-U", "me"), "shell", 20_000_000)
+    assert settings == SlipwaySettings(
+        "migrate", "database", ("psql", "-U", "me"), "shell", 20_000_000, rollout="recreate"
+    )
 
 
 def test_a_budget_may_be_a_number_of_bytes() -> None:
@@ -188,7 +191,7 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, rollout",
+            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, rollout, proxy",
         ),
         (
             {"job": "seeds"},

@@ -1,0 +1,64 @@
+"""What the engine keeps for us in images that hold data only, and what can be read out of containers."""
+
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+
+class Records:
+    """The part of the engine that keeps records and reads files; nothing in here starts a container."""
+
+    _api: Any
+    _answering: Callable[[], AbstractContextManager[None]]
+
+    def keep(self, repository: str, tag: str, files: Mapping[str, bytes], labels: Mapping[str, str]) -> None:
+        """Keep files as an image of their own, with labels."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name, data in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(data), 0o644
+                tar.addfile(entry, io.BytesIO(data))
+        changes = [f"LABEL {_quoted(key)}={_quoted(value)}" for key, value in labels.items()]
+        with self._answering():
+            self._api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag, changes=changes)
+
+    def kept_file(self, reference: str, path: str) -> bytes:
+        """Return a file out of an image that holds records."""
+        with self._answering():
+            # Never started; an image without a command needs one all the same.
+            made = self._api.create_container(reference, command=["record"])["Id"]
+            try:
+                return self._file(made, path)
+            finally:
+                self._api.remove_container(made, force=True)
+
+    def file(self, container: str, path: str) -> bytes:
+        """Return a file out of a container."""
+        with self._answering():
+            return self._file(container, path)
+
+    def _file(self, container: str, path: str) -> bytes:
+        stream, _ = self._api.get_archive(container, path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            found = tar.extractfile(tar.next() or "")
+            return found.read() if found else b""
+
+    def processes(self, container: str) -> tuple[dict[str, str], ...]:
+        """Return the process table of a container, one mapping of titles for each process."""
+        with self._answering():
+            table = self._api.top(container)
+        return tuple(dict(zip(table["Titles"], row, strict=False)) for row in table["Processes"] or ())
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a name of an image, and the image with its last name."""
+        with self._answering():
+            self._api.remove_image(reference)
+
+
+def _quoted(text: str) -> str:
+    """Return text as a word of a Dockerfile instruction."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'

@@ -1,0 +1,57 @@
+"""Passes signals on to children."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Protocol
+
+from .output import at_terminal
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE = 20.0  # seconds that a child has to end after a signal was passed on, before it is killed
+
+
+class Child(Protocol):
+    """A process that was started."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal."""
+
+
+@contextlib.contextmanager
+def forwarding(started: Sequence[Child], received: list[int], apart: bool = False) -> Iterator[None]:
+    """Pass signals on to the child while waiting for it, so that it is the child that ends the work.
+
+    Begins before the child does, so that no signal falls between; ``started`` gets the child. One that goes on
+    after the grace time is killed. Children that stand ``apart`` (sessions of their own) hear a terminal's Ctrl-C
+    through us only.
+    """
+    shared = not apart and at_terminal()
+    timers: list[threading.Timer] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        first = not received
+        received.append(number)
+        for process in started:
+            if first:
+                timers.append(threading.Timer(GRACE, process.kill))
+                timers[-1].daemon = True
+                timers[-1].start()
+            if number == signal.SIGINT and shared and first:
+                return  # the terminal has sent it to the child already
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    earlier = {number: signal.signal(number, forward) for number in FORWARDED}
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,340 @@
+"""Carries a release out, records what came of it, and goes back when it fails."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..plan import build as build_planner
+from ..plan import deploy as deploy_planner
+from ..plan import release as planner
+from ..plan import rollout
+from ..plan.command import Command
+from ..plan.errors import CommandError, DeployError, SlipwayError, StoppedError
+from ..plan.extension import BLUE_GREEN, RECREATE
+from ..plan.facts import Container
+from ..plan.release import Pinned, Release
+from ..plan.rollout import Move, Source
+from ..plan.stack import Stack, parse
+from ..plan.units import show_duration
+from . import builds
+from .output import note
+from .project import Project, model
+from .rollouts import Rollout, blame, drained, proxy, switch
+
+_UNDISTURBED = "going back to the earlier release; that ends by itself"
+
+
+def history(project: Project) -> tuple[Release, ...]:
+    """Return the releases of a project that the engine keeps, newest first."""
+    found = project.engine.images(f"{planner.RELEASE_LABEL}={project.stack.project}")
+    return planner.newest_first([one for image in found if (one := planner.from_labels(image.labels))])
+
+
+@dataclass(frozen=True)
+class Before:
+    """What served before a deploy: the images that ran, the model they ran by, and the volumes there were."""
+
+    images: Mapping[str, Pinned]
+    model: Mapping[str, Any]
+    volumes: frozenset[str]
+
+
+class RolledBackError(DeployError):
+    """A deploy failed, and what served before serves again."""
+
+
+def deploy(project: Project, plan: deploy_planner.Plan, operator: str, steps: list[dict[str, Any]]) -> Release:
+    """Carry a plan out under the lock and return its release; ``steps`` is filled on the way."""
+    return Deployment(project, lambda: None, operator, steps).deploy(plan)
+
+
+def back_to(project: Project, wanted: Release, operator: str, steps: list[dict[str, Any]]) -> Release:
+    """Bring a release back under the lock and return what that made."""
+    return Deployment(project, lambda: None, operator, steps).back_to(wanted)
+
+
+def target(project: Project, wanted: int) -> Release:
+    """Return the release that a roll back goes to."""
+    return planner.target(history(project), wanted)
+
+
+class Deployment:
+    """One deploy or roll back under the lock; ``verify`` raises when the lock is lost."""
+
+    def __init__(
+        self, project: Project, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]
+    ) -> None:
+        self._project, self._verify, self._operator, self._steps = project, verify, operator, steps
+        self._source = Source(project.profile, project.cwd)
+        self._started = time.monotonic()
+        self._known = history(project)
+        self._identity = max((one.id for one in self._known), default=0) + 1
+
+    def _step(self, name: str, work: Callable[[], None]) -> None:
+        started = time.monotonic()
+        entry: dict[str, Any] = {"name": name, "seconds": 0.0, "outcome": "failed"}
+        self._steps.append(entry)
+        try:
+            work()
+            entry["outcome"] = "done"
+        finally:
+            entry["seconds"] = round(time.monotonic() - started, 3)
+
+    def deploy(self, plan: deploy_planner.Plan) -> Release:
+        """Carry a plan out; raises DeployError with the earlier release serving when a step fails."""
+        project, stack = self._project, self._project.stack
+        rollout.refuse_impossible(stack)
+        planner.refuse_secrets(project.model_text, project.profile)
+        before = self._before()
+        built = next((step.command for step in plan.steps if step.name == "build"), None)
+        changed = {one.service: one.action for one in plan.changed}
+        fresh = Release(
+            self._identity, project.profile.environment, project.version.text, project.version.commit, _now(),
+            self._operator, fingerprint=planner.fingerprint(project.profile),
+        )  # fmt: skip
+        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, built))
+
+    def back_to(self, wanted: Release) -> Release:
+        """Bring an earlier release back: nothing is built, nothing is pulled."""
+        project = self._project
+        kept = self._model(wanted.id)
+        source, stack = self._restored(kept, wanted.images)
+        before = self._before()
+        changed = {name: "recreate" for name in planner.moved(before.images, wanted.images)}
+        fresh = planner.rolled_back_to(
+            wanted, self._identity, created=_now(), operator=self._operator, environment=project.profile.environment
+        )
+        return self._guarded(fresh, before, lambda: self._return(source, stack, wanted.images, changed), kept)
+
+    def _guarded(
+        self, fresh: Release, before: Before, work: Callable[[], None], kept: Mapping[str, Any] | None = None
+    ) -> Release:
+        try:
+            work()
+            # The last word on whose release this is: whoever has lost the lock records nothing.
+            self._verify()
+            done = self._recorded(fresh, kept)
+        except (SlipwayError, KeyboardInterrupt) as error:
+            if self._project.runner.dry:
+                raise
+            with self._project.runner.undisturbed(_UNDISTURBED):
+                self._go_back(fresh, before, error)
+            raise
+        return done
+
+    def _bring(self, source: Source, stack: Stack, changed: Mapping[str, str], built: Command | None) -> None:
+        if built:
+            self._step("build", lambda: builds.carry_out(self._project, build_planner.BuildPlan((), built, {})))
+        self._converge(source, stack, changed)
+
+    def _return(self, source: Source, stack: Stack, images: Mapping[str, Pinned], changed: Mapping[str, str]) -> None:
+        self._step("images", lambda: self._name_images(images))
+        self._converge(source, stack, changed)
+
+    def _converge(self, source: Source, stack: Stack, changed: Mapping[str, str]) -> None:
+        """Bring every changed service in, each after those it depends on, and hold that all is healthy at the end."""
+        running = {one.service for one in self._project.engine.containers(stack.project) if one.state == "running"}
+        for move in rollout.moves(stack, changed, running):
+            name = f"{'up' if move.kind == RECREATE else move.kind} {' '.join(move.services)}"
+            self._step(name, lambda move=move: self._move(source, stack, move))  # type: ignore[misc]
+        self._step("verify", lambda: self._healthy(source, stack, ()))
+
+    def _move(self, source: Source, stack: Stack, move: Move) -> None:
+        self._verify()
+        if move.kind == RECREATE:
+            try:
+                self._project.runner.run(source.up(move.services))
+            except CommandError as error:
+                blame(self._project, stack, error.message)
+            self._healthy(source, stack, move.services)
+        else:
+            Rollout(self._project, source, stack, stack.services[move.services[0]], self._verify).carry_out()
+
+    def _healthy(self, source: Source, stack: Stack, names: tuple[str, ...]) -> None:
+        timeout = source.profile.duration("HEALTH_TIMEOUT")
+        if self._project.runner.dry:
+            self._project.runner.show(f"wait until {', '.join(names) or 'every service'} is healthy")
+            return
+        word = self._project.engine.wait(
+            stack.project, lambda found: deploy_planner.verdict(stack, found, names), timeout
+        )
+        if word != "ready":
+            reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
+            blame(self._project, stack, reason)
+
+    # What there was, and the way back to it
+
+    def _before(self) -> Before:
+        project = self._project
+        name = project.stack.project
+        ran = {one.service: one.image_id for one in project.engine.containers(name) if not one.oneoff}
+        last = planner.serving(self._known)
+        # The record tells the model that these images ran by; of what nobody recorded, today's is the best guess.
+        if last and all(last.images[one].id == image for one, image in ran.items() if one in last.images):
+            text, names = self._model(last.id), {one: image.reference for one, image in last.images.items()}
+        else:
+            text, names = model(project.model_text), {one.name: one.image for one in project.stack.services.values()}
+        images = {one: Pinned(names[one], image) for one, image in ran.items() if one in names}
+        volumes = frozenset(one.name for one in project.engine.volumes(name))
+        return Before(images, text, volumes)
+
+    def _go_back(self, fresh: Release, before: Before, error: BaseException) -> None:
+        """Let the earlier release serve again, and record that; raises DeployError that says what serves now."""
+        message = error.message if isinstance(error, SlipwayError) else "stopped by SIGINT"
+        step = self._steps[-1]["name"] if self._steps else "start"
+        note(f"{step}: {message}")
+        try:
+            if before.images:
+                source, stack = self._restored(before.model, before.images)
+                self._step("roll back", lambda: self._undo(source, stack, before))
+                outcome, now = planner.ROLLED_BACK, "the earlier release serves"
+            else:
+                self._step("remove", lambda: self._remove_new(before))
+                outcome, now = planner.FAILED, "there was no earlier release: what this one made is removed"
+        except SlipwayError as second:
+            self._record_failure(fresh, planner.FAILED, f"{step}: {message}; roll back: {second.message}")
+            raise DeployError(
+                f"deploy of {self._project.stack.project} failed at {step}: {message}; and so did the way back: "
+                f"{second.message}",
+                f"inv deploy.status --env {self._project.profile.environment} shows what serves now",
+            ) from None
+        self._record_failure(fresh, outcome, f"{step}: {message}")
+        if isinstance(error, StoppedError | KeyboardInterrupt):
+            note(f"{self._project.stack.project}: {now}")
+            return  # the caller raises it again: the exit code is the signal's
+        hint = error.hint if isinstance(error, SlipwayError) else ""
+        kind = RolledBackError if outcome == planner.ROLLED_BACK else DeployError
+        raise kind(
+            f"deploy of {self._project.stack.project} failed at {step}: {message}",
+            f"{now}{f'; {hint}' if hint else ''}",
+        ) from None
+
+    def _undo(self, source: Source, stack: Stack, before: Before) -> None:
+        self._name_images(before.images)
+        repair(self._project, source, stack)
+        found = self._project.engine.containers(stack.project)
+        now = {one.service: one for one in found if not one.oneoff}
+        # What another image runs, or nothing does; jobs have done their work, and an old one would find nothing to do.
+        changed = {
+            name: "recreate" if name in now else "create"
+            for name, image in before.images.items()
+            if name in stack.services
+            and not stack.one_off(stack.services[name])
+            and (name not in now or now[name].image_id != image.id or _broken(now[name]))
+        }
+        running = {name for name, one in now.items() if one.state == "running"}
+        for move in rollout.moves(stack, changed, running):
+            if move.kind == RECREATE:
+                self._project.runner.run(source.up(move.services))
+                self._healthy(source, stack, move.services)
+            else:
+                Rollout(self._project, source, stack, stack.services[move.services[0]], lambda: None).carry_out()
+
+    def _remove_new(self, before: Before) -> None:
+        project = self._project
+        project.runner.run(self._source.compose("down", "--remove-orphans", reason="there was nothing before"))
+        made = [one.name for one in project.engine.volumes(project.stack.project) if one.name not in before.volumes]
+        if made:
+            project.runner.run(self._source.docker("volume", "rm", *made))
+
+    # Images and records
+
+    def _name_images(self, images: Mapping[str, Pinned]) -> None:
+        """Let the names of the Compose file stand for the images of a release again."""
+        for one in {image.reference: image for image in images.values()}.values():
+            self._project.runner.run(self._source.docker("tag", one.id, one.reference))
+
+    def _restored(self, kept: Mapping[str, Any], images: Mapping[str, Pinned]) -> tuple[Source, Stack]:
+        found = planner.restored(kept, images)
+        return Source(self._project.profile, self._project.cwd, json.dumps(found)), parse(found)
+
+    def _model(self, identity: int) -> Any:
+        name = f"{planner.repository(self._project.stack.project)}:{identity}"
+        return model(self._project.engine.kept_file(name, "/model.yaml").decode())
+
+    def _recorded(self, fresh: Release, kept: Mapping[str, Any] | None) -> Release:
+        project = self._project
+        images = dict(fresh.images) or _images(project)
+        done = Release(**{**vars(fresh), "images": images, "seconds": round(time.monotonic() - self._started, 1)})
+        self._step("record", lambda: self._record(done, planner.pinned(kept or model(project.model_text), images)))
+        self._prune()
+        return done
+
+    def _record_failure(self, fresh: Release, outcome: str, reason: str) -> None:
+        seconds = round(time.monotonic() - self._started, 1)
+        failed = Release(**{**vars(fresh), "outcome": outcome, "reason": reason, "seconds": seconds, "images": {}})
+        self._record(failed, {})
+
+    def _record(self, one: Release, pinned: Mapping[str, Any]) -> None:
+        project = self._project
+        name = project.stack.project
+        if project.runner.dry:
+            project.runner.show(f"record release {one.id} as image {planner.repository(name)}:{one.id}")
+            return
+        for image in {image.id: image for image in one.images.values()}.values():
+            repository, _ = build_planner.split_reference(image.reference)
+            kept = f"{repository}:{planner.image_tag(name, one.id)}"
+            project.runner.run(self._source.docker("tag", image.id, kept))
+        files = {
+            "release.json": json.dumps(one.document(), indent=1).encode(),
+            "model.yaml": json.dumps(pinned).encode(),
+        }
+        project.engine.keep(planner.repository(name), str(one.id), files, one.labels(name))
+
+    def _prune(self) -> None:
+        """Forget releases beyond KEEP_RELEASES, and the names that kept their images."""
+        project = self._project
+        if project.runner.dry:
+            return
+        name = project.stack.project
+        for one in planner.prunable(history(project), project.profile.integer("KEEP_RELEASES")):
+            project.engine.remove_image(f"{planner.repository(name)}:{one.id}")
+            for image in one.images.values():
+                repository, _ = build_planner.split_reference(image.reference)
+                project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
+
+
+def _broken(container: Container) -> bool:
+    return container.state != "running" or container.health == "unhealthy"
+
+
+def _images(project: Project) -> dict[str, Pinned]:
+    """Return the images that the names of the Compose file stand for now."""
+    known = project.engine.facts(project.stack.project, {one.image for one in project.stack.services.values()}).images
+    return {
+        name: Pinned(one.image, known[one.image].id, next(iter(known[one.image].digests), ""))
+        for name, one in project.stack.services.items()
+        if one.image in known
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def repair(project: Project, source: Source, stack: Stack) -> None:
+    """Remove what a rollout left that was killed half-way; what serves goes on serving."""
+    front = proxy(project, stack)
+    for service in stack.services.values():
+        if service.rollout == RECREATE:
+            continue
+        found = project.engine.containers(stack.project)
+        named: tuple[str, ...] = ()
+        if front and service.rollout == BLUE_GREEN:
+            named = rollout.serving(
+                project.engine.file(front.containers[0], front.file(service.name)).decode(), service.name
+            )
+        left = [one.name for one in rollout.leftovers(service, found, named)]
+        if not left:
+            continue
+        note(f"{service.name}: removing what an earlier deploy left: {', '.join(left)}")
+        if front and service.rollout == BLUE_GREEN:
+            stays = [
+                one.name for one in found if one.service == service.name and one.name not in left and not one.oneoff
+            ]
+            drained(project, front, switch(project, source, front, service.name, stays))
+        for command in rollout.stop(source, left):
+            project.runner.run(command)

@@ -1,0 +1,149 @@
+"""What Compose files say to Slipway: the ``x-slipway`` fields of services, and Compose's own ``update_config``."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError
+from .units import parse_duration, parse_size
+
+JOBS = ("migrate", "seed", "once")
+ROLES = ("database",)
+RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
+_FAILURE_ACTIONS = ("rollback", "pause", "continue")
+GENERATORS = ("password", "self-signed-certificate")
+_SERVICE_KEYS = (
+    *("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout", "proxy"),
+)
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """What a service that leads requests to others says of itself.
+
+    ``upstreams`` is the directory of the files that name the servers of a service, ``check`` the command that says
+    whether they are accepted, ``reload`` the signal on which they are read again, ``workers`` what the processes are
+    called that serve; "" when there are none to wait for.
+    """
+
+    upstreams: str = ""
+    check: tuple[str, ...] = ()
+    reload: str = "HUP"
+    workers: str = ""
+
+
+@dataclass(frozen=True)
+class SlipwaySettings:
+    """The ``x-slipway`` field of a service."""
+
+    job: str = ""
+    role: str = ""
+    client: tuple[str, ...] = ()
+    debug_target: str = "debug"
+    size_budget: int = 0
+    tester_target: str = "tester"
+    rollout: str = ""
+    proxy: ProxySettings = ProxySettings()
+
+
+@dataclass(frozen=True)
+class UpdatePolicy:
+    """Compose's ``deploy.update_config``, which Compose itself ignores; ``delay`` and ``monitor`` in seconds.
+
+    https://docs.docker.com/reference/compose-file/deploy/#update_config; what is not said is as there, but for
+    ``failure_action``: a deploy that failed goes back.
+    """
+
+    order: str = "stop-first"
+    parallelism: int = 0
+    delay: float = 0.0
+    monitor: float = 5.0
+    failure_action: str = "rollback"
+    max_failure_ratio: float = 0.0
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of what is known, and all of it."""
+    known = tuple(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    listed = ", ".join(known) or "none"
+    return f"did you mean {near[0]}? There are: {listed}" if near else f"there are: {listed}"
+
+
+def mapping(value: object, where: str) -> Mapping[str, Any]:
+    """Return a mapping, an empty one for nothing; raises InputError for what is none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: expected a mapping, got {value!r}", "see the Compose file reference in the README")
+    return value
+
+
+def known_keys(found: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise InputError for a key that is not known, with the nearest that is."""
+    for key in found:
+        if key not in known:
+            raise InputError(f"{where}: unknown key {key!r}", suggest(key, known))
+
+
+def _one_of(found: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str:
+    value = found.get(key, "")
+    if value != "" and value not in known:
+        raise InputError(
+            f"{where}.{key}: expected one of {', '.join(known)}, got {value!r}", "correct the Compose file"
+        )
+    return str(value)
+
+
+def settings(raw: object, where: str) -> SlipwaySettings:
+    """Return the ``x-slipway`` field of a service; raises InputError for what is not understood."""
+    found = mapping(raw, where)
+    known_keys(found, _SERVICE_KEYS, where)
+    job, role = _one_of(found, "job", JOBS, where), _one_of(found, "role", ROLES, where)
+    budget = found.get("size-budget")
+    return SlipwaySettings(
+        job=job,
+        role=role,
+        rollout=_one_of(found, "rollout", ROLLOUTS, where),
+        proxy=_proxy(found.get("proxy"), f"{where}.proxy"),
+        client=_words(found.get("client", []), f"{where}.client"),
+        debug_target=str(found.get("debug-target", "debug")),
+        tester_target=str(found.get("tester-target", "tester")),
+        size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
+    )
+
+
+def _proxy(raw: object, where: str) -> ProxySettings:
+    found = mapping(raw, where)
+    known_keys(found, ("upstreams", "check", "reload", "workers"), where)
+    if not found:
+        return ProxySettings()
+    directory, check = found.get("upstreams"), found.get("check", [])
+    if not isinstance(directory, str) or not directory.startswith("/"):
+        raise InputError(f"{where}.upstreams: expected a directory, got {directory!r}", "as in /etc/proxy/upstreams")
+    return ProxySettings(
+        upstreams=directory,
+        check=_words(check, f"{where}.check"),
+        reload=str(found.get("reload", "HUP")),
+        workers=str(found.get("workers", "")),
+    )
+
+
+def _words(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise InputError(f"{where}: expected a list of words, got {value!r}", 'as in ["psql", "-U", "me"]')
+    return tuple(value)
+
+
+def update_policy(raw: Mapping[str, Any]) -> UpdatePolicy:
+    """Return ``deploy.update_config``, with what is usual for what it does not say."""
+    usual = UpdatePolicy()
+    return UpdatePolicy(
+        order=str(raw.get("order") or usual.order),
+        parallelism=int(raw.get("parallelism") or 0),
+        delay=parse_duration(str(raw["delay"]), "update_config.delay") if raw.get("delay") else usual.delay,
+        monitor=parse_duration(str(raw["monitor"]), "update_config.monitor") if raw.get("monitor") else usual.monitor,
+        failure_action=_one_of(raw, "failure_action", _FAILURE_ACTIONS, "update_config") or usual.failure_action,
+        max_failure_ratio=float(raw.get("max_failure_ratio") or 0),
+    )
