@@ -25,9 +25,7 @@ from ..plan.units import show_duration
 from . import builds, machine, releases
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
-from .rollouts import blame
-
-_SETTLE = 1.0  # seconds
+from .rollouts import blame, settled
 
 
 def plan(project: Project, build: bool = False) -> planner.Plan:
@@ -210,21 +208,9 @@ def _wait(project: Project) -> None:
         if word != "ready":
             reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
             _blame(project, reason)
-        if _settled(project, stack):
+        if settled(project, stack) == "ready":
             break
     note(f"every service is healthy, {show_duration(time.monotonic() - started)} after Compose had started them")
-
-
-def _settled(project: Project, stack: Stack) -> bool:
-    """Whether services without a health check still run after a moment: "running" alone is no sign of health."""
-    if all(one.health_check or stack.one_off(one) for one in stack.services.values()):
-        return True
-
-    def judge(containers: tuple[Container, ...]) -> str:
-        word = planner.verdict(stack, containers)
-        return "" if word == "ready" else word or "not ready"
-
-    return project.engine.wait(stack.project, judge, _SETTLE) == "timeout"
 
 
 def _blame(project: Project, reason: str) -> None:

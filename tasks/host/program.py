@@ -5,8 +5,13 @@ too; it answers a typo in its own words, with exit code 1. This file stands alon
 package would load every task a second time.
 """
 
-import os
+# ruff: noqa: E402 - Ctrl-C while modules are loaded ends this as it ends any program: without a traceback
 import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,7 +101,7 @@ def _open_closed_streams() -> None:
 def main() -> int:
     """Run a command line; returns the exit code of one that a closed pipe ended."""
     _open_closed_streams()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as the `inv` of .venv leaves it while Python starts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,6 @@ from ..plan import build as build_planner
 from ..plan import deploy as deploy_planner
 from ..plan import release as planner
 from ..plan import rollout
-from ..plan.command import Command
 from ..plan.errors import CommandError, DeployError, SlipwayError, StoppedError
 from ..plan.extension import BLUE_GREEN, RECREATE
 from ..plan.facts import Container
@@ -22,7 +21,7 @@ from ..plan.units import show_duration
 from . import builds
 from .output import note
 from .project import Project, model
-from .rollouts import Rollout, blame, drained, proxy, switch
+from .rollouts import Rollout, blame, drained, proxy, settled, switch
 
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
 
@@ -69,6 +68,7 @@ class Deployment:
     ) -> None:
         self._project, self._verify, self._operator, self._steps = project, verify, operator, steps
         self._source = Source(project.profile, project.cwd)
+        self._stale: frozenset[str] = frozenset()
         self._started = time.monotonic()
         self._known = history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
@@ -89,13 +89,13 @@ class Deployment:
         rollout.refuse_impossible(stack)
         planner.refuse_secrets(project.model_text, project.profile)
         before = self._before()
-        built = next((step.command for step in plan.steps if step.name == "build"), None)
+        self._stale = frozenset(plan.stale)
         changed = {one.service: one.action for one in plan.changed}
         fresh = Release(
             self._identity, project.profile.environment, project.version.text, project.version.commit, _now(),
             self._operator, fingerprint=planner.fingerprint(project.profile),
         )  # fmt: skip
-        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, built))
+        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, plan.steps))
 
     def back_to(self, wanted: Release) -> Release:
         """Bring an earlier release back: nothing is built, nothing is pulled."""
@@ -125,9 +125,15 @@ class Deployment:
             raise
         return done
 
-    def _bring(self, source: Source, stack: Stack, changed: Mapping[str, str], built: Command | None) -> None:
-        if built:
-            self._step("build", lambda: builds.carry_out(self._project, build_planner.BuildPlan((), built, {})))
+    def _bring(
+        self, source: Source, stack: Stack, changed: Mapping[str, str], steps: Sequence[deploy_planner.Step]
+    ) -> None:
+        for step in steps:
+            if step.name == "build":
+                plan = build_planner.BuildPlan((), step.command, {})
+                self._step("build", lambda plan=plan: builds.carry_out(self._project, plan))  # type: ignore[misc]
+            elif step.name in ("unpause", "restart"):
+                self._step(step.name, lambda step=step: self._project.runner.run(step.command))  # type: ignore[misc]
         self._converge(source, stack, changed)
 
     def _return(self, source: Source, stack: Stack, images: Mapping[str, Pinned], changed: Mapping[str, str]) -> None:
@@ -147,6 +153,8 @@ class Deployment:
         if move.kind == RECREATE:
             try:
                 self._project.runner.run(source.up(move.services))
+                if stale := [one for one in move.services if one in self._stale]:
+                    self._project.runner.run(source.up(stale, anew=True))
             except CommandError as error:
                 blame(self._project, stack, error.message)
             self._healthy(source, stack, move.services)
@@ -161,6 +169,8 @@ class Deployment:
         word = self._project.engine.wait(
             stack.project, lambda found: deploy_planner.verdict(stack, found, names), timeout
         )
+        if word == "ready" and not names:
+            word = settled(self._project, stack)
         if word != "ready":
             reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
             blame(self._project, stack, reason)

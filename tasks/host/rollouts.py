@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from ..plan import rollout as planner
-from ..plan.deploy import failed_containers, verdict_on
+from ..plan.deploy import failed_containers, verdict, verdict_on
 from ..plan.errors import CommandError, DeployError
 from ..plan.extension import BLUE_GREEN
 from ..plan.facts import Container
@@ -19,6 +19,7 @@ _RELOAD = 10.0  # seconds that the proxy may take to start its new workers
 _DRAIN = 60.0  # seconds that its old workers may take to finish; a limit of its own should end them before
 _LOOK = 0.1
 _LOG_LINES = 15
+_SETTLE = 1.0  # seconds
 
 
 class Rollout:
@@ -166,6 +167,22 @@ def blame(project: Project, stack: Stack, reason: str) -> NoReturn:
     last_words(project, guilty)
     names = ", ".join(one.name for one in guilty)
     raise DeployError(f"{reason}{f' ({names})' if names and names not in reason else ''}")
+
+
+def settled(project: Project, stack: Stack) -> str:
+    """Return "ready" when services without a health check still run after a moment, else what has happened to one.
+
+    "running" alone is no sign of health.
+    """
+    if all(one.health_check or stack.one_off(one) for one in stack.services.values()):
+        return "ready"
+
+    def judge(containers: tuple[Container, ...]) -> str:
+        word = verdict(stack, containers)
+        return "" if word == "ready" else word or "a container has stopped"
+
+    word = project.engine.wait(stack.project, judge, _SETTLE)
+    return "ready" if word == "timeout" else word
 
 
 def proxy(project: Project, stack: Stack) -> Proxy | None:

@@ -65,11 +65,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The changes of a deploy and its ordered steps; no steps when there is nothing to do."""
+    """The changes of a deploy and its ordered steps; no steps when there is nothing to do.
+
+    ``stale`` are the services that Compose would leave as they are, although they have to be made anew.
+    """
 
     changes: tuple[Change, ...]
     steps: tuple[Step, ...]
     orphans: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[Change, ...]:
@@ -232,7 +236,7 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
         )
         steps.append(Step("recreate", again))
     steps.append(Step("wait", _wait(profile, cwd)))
-    return Plan(changes, tuple(steps), orphans)
+    return Plan(changes, tuple(steps), orphans, tuple(stale))
 
 
 def _on_containers(profile: Profile, verb: str, names: list[str], cwd: str, reason: str) -> list[Step]:

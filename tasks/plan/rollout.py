@@ -109,9 +109,13 @@ class Source:
         # All of the environment that Compose gets, so that a dry run need not change it between the two.
         return Command(("docker", *words), env=self.profile.compose_env(), cwd=self.cwd, reason=reason, stdin=stdin)
 
-    def up(self, services: Sequence[str]) -> Command:
-        """Return the command by which Compose brings services up, and what they depend on, which is as it should be."""
-        return self.compose("up", "--detach", "--no-build", *services, reason=f"bring up {', '.join(services)}")
+    def up(self, services: Sequence[str], anew: bool = False) -> Command:
+        """Return the command by which Compose brings services up, and what they depend on, which is as it should be.
+
+        ``anew``: also when Compose sees no difference.
+        """
+        words = ("up", "--detach", "--no-build", *(["--force-recreate"] if anew else []), *services)
+        return self.compose(*words, reason=f"bring up {', '.join(services)}{' anew' if anew else ''}")
 
     def create(self, service: str, count: int) -> Command:
         """Return the command that creates new containers beside the old ones, and starts none.
