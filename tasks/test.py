@@ -58,3 +58,14 @@ def unit(
     from .host import unit_tests
 
     unit_tests.run(c, env, services=tuple(service or ()), filter=filter, race=race, json=json)
+
+
+@task(
+    help={"env": "environment to look at (default: SLIPWAY_ENV, else dev)", "json": _JSON},
+    auto_shortflags=False,
+)
+def smoke(c: Context, env: str = "", json: bool = False) -> None:
+    """Check a running environment without side effects: health, x-slipway.smoke, TLS, version."""
+    from .host import smoke_tests
+
+    smoke_tests.run(c, env, json=json)

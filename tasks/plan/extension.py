@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError
+from .smoke import Check
+from .smoke import parse as parse_smoke
 from .units import parse_duration, parse_size
 
 JOBS = ("migrate", "seed", "once")
@@ -45,6 +47,7 @@ class SlipwaySettings:
     tester_target: str = "tester"
     rollout: str = ""
     proxy: ProxySettings = ProxySettings()
+    smoke: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def _one_of(found: Mapping[str, Any], key: str, known: tuple[str, ...], where: s
     return str(value)
 
 
-def settings(raw: object, where: str) -> SlipwaySettings:
+def settings(raw: object, where: str, service: str) -> SlipwaySettings:
     """Return the ``x-slipway`` field of a service; raises InputError for what is not understood."""
     found = mapping(raw, where)
     known_keys(found, _SERVICE_KEYS, where)
@@ -107,6 +110,7 @@ def settings(raw: object, where: str) -> SlipwaySettings:
         role=role,
         rollout=_one_of(found, "rollout", ROLLOUTS, where),
         proxy=_proxy(found.get("proxy"), f"{where}.proxy"),
+        smoke=parse_smoke(found.get("smoke"), f"{where}.smoke", service),
         client=_words(found.get("client", []), f"{where}.client"),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),

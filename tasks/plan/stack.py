@@ -233,7 +233,7 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         replicas=int(replicas),
         pull_policy=str(raw.get("pull_policy") or ""),
         restarts=str(raw.get("restart") or "no") != "no",
-        slipway=settings(raw.get("x-slipway"), f"services.{name}.x-slipway"),
+        slipway=settings(raw.get("x-slipway"), f"services.{name}.x-slipway", name),
         container_name=str(raw.get("container_name") or ""),
         update=update_policy(mapping(deploy.get("update_config"), f"services.{name}.deploy.update_config")),
     )

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from support import service, stack
 
+from tasks.plan.address import Address
 from tasks.plan.errors import InputError
 from tasks.plan.extension import SlipwaySettings
+from tasks.plan.smoke import Check
 from tasks.plan.stack import Build, Port, Rootfs, SecretFile, parse
 
 
@@ -176,7 +178,13 @@ def test_what_a_service_says_to_slipway_is_typed() -> None:
     ).slipway
 
     assert settings == SlipwaySettings(
-        "migrate", "database", ("psql", "-U", "me"), "shell", 20_000_000, rollout="recreate"
+        "migrate",
+        "database",
+        ("psql", "-U", "me"),
+        "shell",
+        20_000_000,
+        rollout="recreate",
+        smoke=(Check(Address("http", "localhost", 80, "/")),),
     )
 
 
