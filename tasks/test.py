@@ -69,3 +69,32 @@ def smoke(c: Context, env: str = "", json: bool = False) -> None:
     from .host import smoke_tests
 
     smoke_tests.run(c, env, json=json)
+
+
+@task(
+    help={
+        "env": "environment to load (default: a throw-away stack of its own)",
+        "rate": "requests per second (default: LOAD_RATE of the profile)",
+        "duration": "such as 30s (default: LOAD_DURATION of the profile)",
+        "allow-host": "allow this host as target though it is not the stack; may be given several times",
+        "save-baseline": "keep the result as the one to compare with",
+        "json": _JSON,
+    },
+    iterable=["allow_host"],
+    auto_shortflags=False,
+)
+def load(
+    c: Context,
+    env: str = "",
+    rate: str = "",
+    duration: str = "",
+    allow_host: list[str] | None = None,
+    save_baseline: bool = False,
+    json: bool = False,
+) -> None:
+    """Put load on the stack at a set rate: latency percentiles, error rate, thresholds, plot."""
+    from .host import load_tests
+
+    load_tests.run(
+        c, env, rate=rate, duration=duration, hosts=tuple(allow_host or ()), save_baseline=save_baseline, json=json
+    )

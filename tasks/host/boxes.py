@@ -39,7 +39,7 @@ def _started(pid: int) -> str:
     return text.rpartition(")")[2].split()[19]
 
 
-def _gone(mark: str) -> bool:
+def gone(mark: str) -> bool:
     """Whether the process that a mark names was one of this host and has ended."""
     host, _, rest = mark.partition(":")
     pid, _, started = rest.partition(":")
@@ -49,7 +49,7 @@ def _gone(mark: str) -> bool:
 def remove_stale(project: Project) -> None:
     """Remove the test containers of this project whose process was killed before it could."""
     for one in project.engine.labelled(f"{planner.HOLDER_LABEL}"):
-        if one.project == project.stack.project and _gone(project.engine.label(one.id, planner.HOLDER_LABEL)):
+        if one.project == project.stack.project and gone(project.engine.label(one.id, planner.HOLDER_LABEL)):
             project.engine.remove_container(one.id)
 
 

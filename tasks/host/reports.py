@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..plan.errors import CheckError
+from ..plan.errors import CheckError, InputError
 from .files import Settings
 
 _LATEST = "latest"
@@ -100,6 +100,19 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def read_baseline(path: Path, member: str) -> dict[str, Any]:
+    """Return a stored baseline with ``member`` in it, empty when there is none.
+
+    Raises InputError for a file that is none: to measure against nothing would be to pass.
+    """
+    found = read_json(path)
+    if isinstance(found, dict) and isinstance(found.get(member), dict):
+        return found
+    if path.exists():
+        raise InputError(f"{path}: is not a baseline", "remove it, and keep a new one with --save-baseline")
+    return {}
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

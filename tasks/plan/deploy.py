@@ -1,7 +1,7 @@
 """What a deploy has to change, and the steps that change it."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .build import BuildPlan
@@ -177,9 +177,10 @@ def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> C
     return _state_change(service, containers)
 
 
-def _refuse_missing_secrets(stack: Stack, profile: Profile, facts: Facts) -> None:
-    if facts.missing_secrets:
-        names = ", ".join(facts.missing_secrets)
+def refuse_missing_secrets(stack: Stack, profile: Profile, missing: Sequence[str]) -> None:
+    """Raise InputError for secret files that do not exist; the hint says who makes them."""
+    if missing:
+        names = ", ".join(missing)
         hint = (
             "./inv setup makes them"
             if profile.flag("GENERATE_SECRETS")
@@ -207,7 +208,7 @@ def plan(stack: Stack, profile: Profile, build: BuildPlan, facts: Facts, cwd: st
 
     Raises InputError for missing secret files and RefusedError for a port that is taken, before anything runs.
     """
-    _refuse_missing_secrets(stack, profile, facts)
+    refuse_missing_secrets(stack, profile, facts.missing_secrets)
     # By image: a service without a build section may run the image that another one builds.
     causes = {stack.services[name].image: cause for name, cause in build.causes.items()}
     changes = tuple(

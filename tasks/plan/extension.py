@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError
+from .load import ROLE as LOAD_GENERATOR
+from .load import Target
+from .load import parse as parse_load
 from .smoke import Check
 from .smoke import parse as parse_smoke
 from .units import parse_duration, parse_size
 
 JOBS = ("migrate", "seed", "once")
-ROLES = ("database",)
+ROLES = ("database", LOAD_GENERATOR)
 RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
 _FAILURE_ACTIONS = ("rollback", "pause", "continue")
 GENERATORS = ("password", "self-signed-certificate")
 _SERVICE_KEYS = (
-    *("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout", "proxy"),
+    *("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "load", "rollout", "proxy"),
 )
 
 
@@ -48,6 +51,7 @@ class SlipwaySettings:
     rollout: str = ""
     proxy: ProxySettings = ProxySettings()
     smoke: tuple[Check, ...] = ()
+    load: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         rollout=_one_of(found, "rollout", ROLLOUTS, where),
         proxy=_proxy(found.get("proxy"), f"{where}.proxy"),
         smoke=parse_smoke(found.get("smoke"), f"{where}.smoke", service),
+        load=parse_load(found.get("load"), f"{where}.load"),
         client=_words(found.get("client", []), f"{where}.client"),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),

@@ -73,6 +73,7 @@ PROJECT = Type(
 PERCENTAGE = Type(
     "percentage", "a percentage from 0 to 100 such as 80 or 72.5", _matches(r"100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?")
 )
+RATE = Type("rate", "requests per second, a whole number from 1 to 100000", _matches(r"[1-9][0-9]{0,4}|100000"))
 SIZE = Type("size", "a size such as 512MB or 2GiB", _matches(r"[0-9]{1,9}(?:\.[0-9]+)?(?:B|[kKMG]i?B)?"))
 ENDPOINT = Type(
     "endpoint",
@@ -106,6 +107,11 @@ SLIPWAY = (
         "Least statement coverage that `inv test.unit` accepts of each service; empty: any.", "80"),
     Key("TEST_TIMEOUT", DURATION, "10m", "How long the tests of one service may run before they are stopped.", "2m"),
     Key("TEST_MEMORY", SIZE, "2GiB", "Memory limit of a test container.", "512MB"),
+    Key("LOAD_RATE", RATE, "50", "Requests a second that `inv test.load` sends.", "200"),
+    Key("LOAD_DURATION", DURATION, "10s", "How long `inv test.load` sends requests.", "1m"),
+    Key("LOAD_P95_MAX", DURATION, "", "Latency that 95 % of the requests must keep under load; empty: any.", "250ms"),
+    Key("LOAD_P99_MAX", DURATION, "", "Latency that 99 % of the requests must keep under load; empty: any.", "500ms"),
+    Key("LOAD_ERROR_MAX", PERCENTAGE, "1", "Share of requests that may fail under load.", "0.1"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 

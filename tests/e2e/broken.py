@@ -47,6 +47,7 @@ class Broken(Checkout):
 
     ports: dict[int, int] | None = None
     image: str = ""
+    generator: str = ""
     reports: Path = Path()
 
     def port(self, inside: int) -> int:
@@ -54,7 +55,7 @@ class Broken(Checkout):
         assert self.ports
         return self.ports[inside]
 
-    def write(self, smoke: list[dict[str, Any]] | None = None) -> None:
+    def write(self, smoke: list[dict[str, Any]] | None = None, targets: list[str] | None = None) -> None:
         """Write the Compose file; what ``x-slipway`` says changes no container."""
         certificates = {name: {"file": f"./tls/{name}.crt"} for name in ("good", "expired", "other")}
         web: dict[str, Any] = {
@@ -68,12 +69,15 @@ class Broken(Checkout):
             "stop_grace_period": "1s",
         }
         sick = {**web, "ports": [], "healthcheck": {"test": ["CMD", "false"], "interval": "300ms", "retries": 1}}
+        generator: dict[str, Any] = {"image": self.generator, "profiles": ["load"]}
+        generator["x-slipway"] = {"role": "load-generator", "load": {"targets": targets or ["GET http://web:8081/ok"]}}
         web["x-slipway"] = {"smoke": smoke or []}
         model = {
             "services": {
                 "web": web,
                 "sick": {**sick, "profiles": ["sick"]},
                 "crash": {**sick, "entrypoint": ["false"], "restart": "always", "profiles": ["crash"]},
+                "loadgen": generator,
             },
             "secrets": certificates,
             "x-slipway": {"secrets": {name: {"generate": "self-signed-certificate"} for name in certificates}},
@@ -132,7 +136,7 @@ def _openssl(*words: str) -> None:
     subprocess.run([shutil.which("openssl") or "openssl", *words], check=True, capture_output=True)
 
 
-def make_broken(directory: Path, name: str, image: str) -> Broken:
+def make_broken(directory: Path, name: str, image: str, generator: str = "") -> Broken:
     """Write the project of a broken server."""
     for part in ("envs", "conf", "tls"):
         (directory / part).mkdir(parents=True)
@@ -143,6 +147,6 @@ def make_broken(directory: Path, name: str, image: str) -> Broken:
     (directory / "envs" / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
     (directory / "envs" / "dev.env").write_text("LOAD_RATE=40\nLOAD_DURATION=2s\n")
     ports = {one: free_port() for one in _PORTS}
-    made = Broken(directory, directory / "envs", [name], ports, image, directory / "reports")
+    made = Broken(directory, directory / "envs", [name], ports, image, generator, directory / "reports")
     made.write()
     return made

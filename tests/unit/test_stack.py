@@ -8,6 +8,7 @@ from support import service, stack
 from tasks.plan.address import Address
 from tasks.plan.errors import InputError
 from tasks.plan.extension import SlipwaySettings
+from tasks.plan.load import Target
 from tasks.plan.smoke import Check
 from tasks.plan.stack import Build, Port, Rootfs, SecretFile, parse
 
@@ -172,6 +173,7 @@ def test_what_a_service_says_to_slipway_is_typed() -> None:
                 "debug-target": "shell",
                 "size-budget": "20MB",
                 "smoke": [{"url": "http://localhost"}],
+                "load": {"targets": ["GET http://web/a"]},
                 "rollout": "recreate",
             }
         }
@@ -185,6 +187,7 @@ def test_what_a_service_says_to_slipway_is_typed() -> None:
         20_000_000,
         rollout="recreate",
         smoke=(Check(Address("http", "localhost", 80, "/")),),
+        load=(Target("GET", Address("http", "web", 80, "/a")),),
     )
 
 
@@ -199,7 +202,7 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, rollout, proxy",
+            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, load, rollout, proxy",
         ),
         (
             {"job": "seeds"},
@@ -208,7 +211,7 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
         ),
         (
             {"role": {"a": 1}},
-            "services.web.x-slipway.role: expected one of database, got {'a': 1}",
+            "services.web.x-slipway.role: expected one of database, load-generator, got {'a': 1}",
             "correct the Compose file",
         ),
         (
