@@ -98,3 +98,28 @@ def load(
     load_tests.run(
         c, env, rate=rate, duration=duration, hosts=tuple(allow_host or ()), save_baseline=save_baseline, json=json
     )
+
+
+@task(
+    help={
+        "env": _ENV,
+        "service": _SERVICE,
+        "count": "how often each benchmark runs",
+        "save-baseline": "keep the result as the one to compare with",
+        "json": _JSON,
+    },
+    iterable=["service"],
+    auto_shortflags=False,
+)
+def bench(
+    c: Context,
+    env: str = "test",
+    service: list[str] | None = None,
+    count: int = 6,
+    save_baseline: bool = False,
+    json: bool = False,
+) -> None:
+    """Run benchmarks several times and compare them with the baseline; exit 5 on a significant regression."""
+    from .host import benchmarks
+
+    benchmarks.run(c, env, services=tuple(service or ()), count=count, save_baseline=save_baseline, json=json)

@@ -49,7 +49,7 @@ def _execute(
 ) -> tuple[SuiteResult, tuple[Row, ...]]:
     started = time.monotonic()
     chosen = project.stack.built(services)
-    tested, without = _tested(project, chosen)
+    tested, without = with_stage(project, chosen)
     for name in without:
         note(f"{name}: skipped, its Dockerfile has no stage {project.stack.service(name).slipway.tester_target!r}")
     if not tested:
@@ -83,7 +83,7 @@ def _execute(
     return _result(run, verdicts, merged, without, time.monotonic() - started), planner.rows(verdicts)
 
 
-def _tested(project: Project, chosen: Sequence[Service]) -> tuple[list[Service], tuple[str, ...]]:
+def with_stage(project: Project, chosen: Sequence[Service]) -> tuple[list[Service], tuple[str, ...]]:
     """Return the services with a tester stage and the names of those without.
 
     Raises InputError where the Compose file names a stage that does not exist.

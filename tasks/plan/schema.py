@@ -73,6 +73,8 @@ PROJECT = Type(
 PERCENTAGE = Type(
     "percentage", "a percentage from 0 to 100 such as 80 or 72.5", _matches(r"100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?")
 )
+# More than 100 is a fine limit for a change: twice as slow is 100.
+CHANGE = Type("percentage", "a percentage such as 10 or 2.5", _matches(r"[0-9]{1,4}(?:\.[0-9]+)?"))
 RATE = Type("rate", "requests per second, a whole number from 1 to 100000", _matches(r"[1-9][0-9]{0,4}|100000"))
 SIZE = Type("size", "a size such as 512MB or 2GiB", _matches(r"[0-9]{1,9}(?:\.[0-9]+)?(?:B|[kKMG]i?B)?"))
 ENDPOINT = Type(
@@ -112,6 +114,9 @@ SLIPWAY = (
     Key("LOAD_P95_MAX", DURATION, "", "Latency that 95 % of the requests must keep under load; empty: any.", "250ms"),
     Key("LOAD_P99_MAX", DURATION, "", "Latency that 99 % of the requests must keep under load; empty: any.", "500ms"),
     Key("LOAD_ERROR_MAX", PERCENTAGE, "1", "Share of requests that may fail under load.", "0.1"),
+    Key("BENCH_TIME", DURATION, "500ms", "How long `inv test.bench` measures each benchmark each time.", "1s"),
+    Key("BENCH_REGRESSION_MAX", CHANGE, "10",
+        "How much worse the median of a benchmark may get before a significant change is a regression.", "5"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 
