@@ -5,7 +5,7 @@ too; it answers a typo in its own words, with exit code 1. This file stands alon
 package would load every task a second time.
 """
 
-# ruff: noqa: E402 - Ctrl-C while modules are loaded ends this as it ends any program: without a traceback
+# Ctrl-C while modules are loaded ends this as it ends any program: without a traceback.
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
