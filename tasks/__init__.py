@@ -11,7 +11,7 @@ ns = Collection(
     Collection("image", image.list_, image.tags, image.bases),
     Collection("deploy", deploy.plan, deploy.status, deploy.down, deploy.unlock),
     Collection("db", db.migrate, db.seed, db.shell),
-    Collection("test", test.unit),
+    Collection("test", test.unit, test.integration),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,
     operate.shell,

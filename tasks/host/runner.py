@@ -17,6 +17,7 @@ from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
 from .output import at_terminal, descriptor, note, reader_gone
+from .signals import die_with
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TAIL = 30  # lines of error output that an error may be explained with
@@ -276,6 +277,7 @@ class Runner:
                 env=_environment(command),
                 text=True,
                 errors="replace",
+                preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
 
     def _wait(self, command: Command, stdout: int | None, tail: bool) -> tuple[int, str]:
@@ -314,14 +316,16 @@ class Beside:
             out = files.enter_context(stdout.open("wb"))
             process = subprocess.Popen(
                 command.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
                 stdout=out,
                 stderr=files.enter_context(stderr.open("wb")) if stderr else out,
                 cwd=command.cwd,
                 env=_environment(command),
                 text=True,
                 start_new_session=True,
+                preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
+        threading.Thread(target=_feed, args=(process, command.stdin or ""), daemon=True).start()
         self.processes.append(process)
         return len(self.processes) - 1
 

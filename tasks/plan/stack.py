@@ -8,9 +8,12 @@ from typing import Any
 from .errors import InputError
 from .units import parse_size
 
-JOBS = ("migrate", "seed")
+JOBS = ("migrate", "seed", "test")
 GENERATORS = ("password", "self-signed-certificate")
-_SERVICE_KEYS = ("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "rollout")
+_SERVICE_KEYS = (
+    *("job", "role", "client", "data", "debug-target", "tester-target", "cover-target", "size-budget"),
+    *("smoke", "rollout"),
+)
 _PROJECT_KEYS = ("secrets", "rootfs")
 
 
@@ -49,6 +52,8 @@ class SlipwaySettings:
     debug_target: str = "debug"
     size_budget: int = 0
     tester_target: str = "tester"
+    cover_target: str = "cover"
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,10 @@ class Stack:
             f"add `x-slipway: {{job: {kind}}}` to the service that does it, or choose an environment that has one",
         )
 
+    def test_services(self) -> tuple[Service, ...]:
+        """Return the services that say ``x-slipway.job: test``."""
+        return tuple(one for one in self.services.values() if one.slipway.job == JOBS[2])
+
     def role(self, role: str) -> Service:
         """Return the service that ``x-slipway.role`` declares."""
         for service in self.services.values():
@@ -194,6 +203,9 @@ def _settings(raw: object, where: str) -> SlipwaySettings:
     client = found.get("client", [])
     if not isinstance(client, list) or not all(isinstance(word, str) for word in client):
         raise InputError(f"{where}.client: expected a list of words, got {client!r}", 'as in ["psql", "-U", "me"]')
+    data = str(found.get("data", ""))
+    if data and not data.startswith("/"):
+        raise InputError(f"{where}.data: expected an absolute path, got {data!r}", "where the database keeps its files")
     budget = found.get("size-budget")
     return SlipwaySettings(
         job=job,
@@ -201,6 +213,8 @@ def _settings(raw: object, where: str) -> SlipwaySettings:
         client=tuple(client),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),
+        cover_target=str(found.get("cover-target", "cover")),
+        data=data.rstrip("/"),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
     )
 

@@ -188,11 +188,11 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, rollout",
+            "There are: job, role, client, data, debug-target, tester-target, cover-target, size-budget, smoke, rollout",
         ),
         (
             {"job": "seeds"},
-            "services.web.x-slipway.job: expected one of migrate, seed, got 'seeds'",
+            "services.web.x-slipway.job: expected one of migrate, seed, test, got 'seeds'",
             "correct the Compose file",
         ),
         (
