@@ -142,12 +142,13 @@ def throwaway(
         template=images.template,
         keep=keep,
     )
-    with _removed(wide, copy):
+    with removed(wide, copy):
         yield Throwaway(project, wide, copy)
 
 
 @contextlib.contextmanager
-def _removed(project: Project, copy: Copy) -> Iterator[None]:
+def removed(project: Project, copy: Copy) -> Iterator[None]:
+    """Remove a copy of the stack when the block ends, however it ends."""
     try:
         yield
     finally:
@@ -226,4 +227,9 @@ def _images(project: Project, run: Run, names: Sequence[str], cover: bool) -> Im
 
 def _template(project: Project, run: Run, ids: dict[str, str], names: Sequence[str]) -> str:
     """Return the image with the database's files, made when there is none; "" where the stack has no such thing."""
-    return ""
+    database = planner.templated(project.stack)
+    if database is None or database.name not in names:
+        return ""
+    from . import templates  # it brings up a stack itself
+
+    return templates.template(project, run, database, ids)

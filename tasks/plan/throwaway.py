@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import CheckError, InputError
-from .facts import PROJECT_LABEL, Container, Owned
+from .facts import PROJECT_LABEL, SERVICE_LABEL, Container, Owned
 from .stack import JOBS, Service, Stack
 from .unit import HOLDER_LABEL
 
@@ -161,20 +161,25 @@ def templated(stack: Stack) -> Service | None:
 
 
 def template_key(
-    model: Mapping[str, Any], services: Iterable[Service], images: Mapping[str, str], secrets: Mapping[str, bytes]
+    model: Mapping[str, Any], services: Iterable[Service], images: Mapping[str, str], files: Mapping[str, str]
 ) -> str:
-    """Return a digest over what a filled database depends on: images, settings and secrets of those who fill it.
+    """Return a digest over what a filled database depends on: the images and settings of those who fill it.
 
-    ``secrets`` are contents by the name of the secret; nothing of them can be told from the digest.
+    ``files`` are digests of what they mount, secrets included; no content can be told from the result.
     """
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"files": sorted(files.items())}
     for one in services:
         raw = dict((model.get("services") or {})[one.name])
         for key in ("build", "image", "labels", "container_name", "ports", "networks"):
             raw.pop(key, None)
-        known = {name: hashlib.sha256(secrets.get(name, b"")).hexdigest() for name in one.secrets}
-        parts[one.name] = {"image": images.get(one.name, one.image), "settings": raw, "secrets": known}
+        parts[one.name] = {"image": images.get(one.name, one.image), "settings": raw}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def template_labels(project: str, service: str) -> tuple[str, ...]:
+    """Return the ``docker build`` words that label a template: one of the project's images, and of its templates."""
+    labels = {PROJECT_LABEL: project, SERVICE_LABEL: service, TEMPLATE_LABEL: project}
+    return tuple(f"--label={key}={value}" for key, value in labels.items())
 
 
 def needed(stack: Stack, names: Iterable[str]) -> tuple[str, ...]:
