@@ -174,6 +174,16 @@ def _remove(project: Project, owner: str, name: str) -> None:
     note(f"  hint: docker compose -p {name} down --volumes")
 
 
+def remove(project: Project, stack: Found) -> None:
+    """Remove a stack; in a dry run show what would."""
+    if project.runner.dry:
+        for words in planner.removals(stack.parts):
+            project.runner.run(docker(project, words))
+        return
+    with deferred():
+        _remove(project, project.stack.project, stack.name)
+
+
 def _owned(project: Project, owner: str) -> Sequence[Owned]:
     return project.engine.owned(f"{planner.OWNER_LABEL}={owner}")
 
