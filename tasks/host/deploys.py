@@ -147,12 +147,12 @@ def _wait(project: Project) -> None:
         if word != "ready":
             reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
             _blame(project, reason)
-        if _settled(project, stack):
+        if settled(project, stack):
             break
     note(f"healthy after {show_duration(time.monotonic() - started)}")
 
 
-def _settled(project: Project, stack: Stack) -> bool:
+def settled(project: Project, stack: Stack) -> bool:
     """Whether services without a health check still run after a moment: "running" alone is no sign of health."""
     if all(one.health_check or stack.one_off(one) for one in stack.services.values()):
         return True

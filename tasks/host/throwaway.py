@@ -18,7 +18,7 @@ from ..plan.profile import Value, with_value
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
-from . import boxes
+from . import boxes, deploys
 from .output import note
 from .project import Project
 from .reports import Run
@@ -94,7 +94,7 @@ class Throwaway:
         word = project.engine.wait(
             self.copy.name, lambda containers: deploy_planner.verdict(self.stack, containers), left
         )
-        if word != "ready":
+        if word != "ready" or not deploys.settled(project, self.stack):
             raise self._error(late if word == "timeout" else "")
 
     def _error(self, reason: str) -> StackError:

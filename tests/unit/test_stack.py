@@ -188,7 +188,8 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, data, debug-target, tester-target, cover-target, size-budget, smoke, rollout",
+            "There are: job, role, client, data, debug-target, tester-target, cover-target, size-budget, "
+            "smoke, rollout",
         ),
         (
             {"job": "seeds"},
