@@ -59,7 +59,7 @@ def execute(
     """
     started = time.monotonic()
     part, filter = planner.shard(shard), planner.pattern(filter)
-    tests = planner.selected(project.other(COMPOSE_PROFILES="*").stack, services)
+    tests = planner.selected(project.wide.stack, services)
     if not tests:
         reason = "no service says x-slipway.job: test"
         note(f"{NAME}: skipped, {reason}")
@@ -171,9 +171,9 @@ def _coverage(stack: Throwaway, run: Run) -> list[Coverage]:
 
 def _profile(stack: Throwaway, run: Run, service: Service) -> Coverage | None:
     directory = boxes.reports(stack.project, run, NAME, service)
-    words = planner.coverage_words(
-        *(stack.copy.name, service.name, stack.copy.images[service.name], str(directory), (os.getuid(), os.getgid()))
-    )
+    image, caller = stack.copy.images[service.name], (os.getuid(), os.getgid())
+    labels = stack.copy.labels()
+    words = planner.coverage_words(stack.copy.name, service.name, image, str(directory), caller, labels)
     done = capture(stack.docker(*words))
     where = f"{service.name}: {_PROFILE}"
     try:

@@ -43,6 +43,11 @@ class Project:
         return Project(self._context, self.profile.environment, {**self._options, **options})
 
     @functools.cached_property
+    def wide(self) -> "Project":
+        """The same environment with the services of all Compose profiles, those too that nothing starts by itself."""
+        return self.other(COMPOSE_PROFILES="*")
+
+    @functools.cached_property
     def model(self) -> Any:
         """The Compose model as data; raises InputError with Compose's own words when it does not accept the files."""
         return model(self._accepted(self._model.result()).stdout)

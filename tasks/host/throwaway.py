@@ -126,7 +126,7 @@ def throwaway(
     caller. With ``cover`` the stages that write coverage run. With ``keep`` the copy stays. Copies whose process was
     killed are removed first.
     """
-    wide = project.other(COMPOSE_PROFILES="*")
+    wide = project.wide
     apart = {*services, *(one.name for one in wide.stack.test_services())}
     wanted = planner.needed(wide.stack, (*project.stack.services, *services))
     if not project.runner.dry:

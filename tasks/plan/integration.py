@@ -1,11 +1,11 @@
 """What the integration tests of a stack are, how they are run, and what they come to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .errors import InputError
-from .facts import Container
+from .facts import PROJECT_LABEL, Container
 from .junit import Report
 from .stack import Service, Stack
 from .throwaway import COVERAGE, coverage_volume
@@ -80,7 +80,9 @@ def test_words(
     return (*words, service)
 
 
-def coverage_words(name: str, service: str, image: str, reports: str, caller: tuple[int, int]) -> tuple[str, ...]:
+def coverage_words(
+    name: str, service: str, image: str, reports: str, caller: tuple[int, int], labels: Mapping[str, str]
+) -> tuple[str, ...]:
     """Return the ``docker`` words that turn the coverage of a service's binary into a profile.
 
     The image's ``/covdata`` does it: ``go tool covdata``, https://go.dev/doc/build-cover#working
@@ -91,6 +93,7 @@ def coverage_words(name: str, service: str, image: str, reports: str, caller: tu
         *("--security-opt=no-new-privileges", f"--name={name}-covdata-{service}"),
         *(f"--mount={volume}", f"--mount=type=bind,source={reports},target={REPORTS}"),
         *((f"--user={caller[0]}:{caller[1]}",) if caller[0] else ()),
+        *(f"--label={key}={value}" for key, value in {**labels, PROJECT_LABEL: name}.items()),
         *("--entrypoint=/covdata", image, "textfmt", f"-i={COVERAGE}", f"-o={REPORTS}/coverage.out"),
     )
 
