@@ -48,7 +48,7 @@ def gone(mark: str) -> bool:
 
 def remove_stale(project: Project) -> None:
     """Remove the test containers of this project whose process was killed before it could."""
-    for one in project.engine.labelled(f"{planner.HOLDER_LABEL}"):
+    for one in project.engine.labelled(planner.RUN_LABEL):
         if one.project == project.stack.project and gone(project.engine.label(one.id, planner.HOLDER_LABEL)):
             project.engine.remove_container(one.id)
 

@@ -1,6 +1,5 @@
 """Signals beyond what the runner passes on: work that none may interrupt, children that do not outlive us."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -39,6 +38,8 @@ def die_with(parent: int) -> Callable[[], None] | None:
     """
     if not sys.platform.startswith("linux"):
         return None
+    import ctypes  # few tasks want it
+
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def prepare() -> None:

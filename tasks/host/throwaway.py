@@ -232,6 +232,8 @@ def _images(project: Project, run: Run, names: Sequence[str], cover: bool) -> Im
         references.update({name: one.reference for name, one in targets.items()})
         found = {name: project.engine.image(reference) for name, reference in references.items()}
         ids = {name: image.id for name, image in found.items() if image}
+        if project.runner.dry:
+            ids = references  # what is not built yet has no id
         return Images(ids, covered, _template(project, run, ids, names))
 
 
