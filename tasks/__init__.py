@@ -11,7 +11,7 @@ ns = Collection(
     Collection("image", image.list_, image.tags, image.bases),
     Collection("deploy", deploy.plan, deploy.status, deploy.history, deploy.rollback, deploy.down, deploy.unlock),
     Collection("db", db.migrate, db.seed, db.shell),
-    Collection("test", test.all_, test.unit, test.smoke, test.load, test.bench),
+    Collection("test", test.all_, test.unit, test.integration, test.smoke, test.load, test.bench),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,
     operate.shell,

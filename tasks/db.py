@@ -14,13 +14,16 @@ def migrate(c: Context, env: str = "") -> None:
     operate.run_job(Project(c, env), "migrate")
 
 
-@task(help={"env": _ENV}, auto_shortflags=False)
-def seed(c: Context, env: str = "") -> None:
+@task(
+    help={"env": _ENV, "file": "load this file of SQL instead, all of it or nothing"},
+    auto_shortflags=False,
+)
+def seed(c: Context, env: str = "", file: str | None = None) -> None:
     """Load the sample data: runs the service that says x-slipway.job: seed."""
     from .host import operate
     from .host.project import Project
 
-    operate.run_job(Project(c, env), "seed")
+    operate.run_job(Project(c, env), "seed") if file is None else operate.load_file(Project(c, env), file)
 
 
 @task(help={"env": _ENV, "command": "run this statement and return"}, auto_shortflags=False)

@@ -61,6 +61,33 @@ def unit(
 
 
 @task(
+    help={
+        "env": _ENV,
+        "service": "only this test service; may be given several times",
+        "filter": "only tests whose name this regular expression finds",
+        "shard": "only this part of the tests, such as 1/4; the parts together are all of them",
+        "keep": "leave the stack running afterwards, and say how to get in and how to remove it",
+        "json": _JSON,
+    },
+    iterable=["service"],
+    auto_shortflags=False,
+)
+def integration(
+    c: Context,
+    env: str = "test",
+    service: list[str] | None = None,
+    filter: str = "",
+    shard: str = "",
+    keep: bool = False,
+    json: bool = False,
+) -> None:
+    """Run the tests of the whole stack against a throw-away copy of it, and remove it."""
+    from .host import integration_tests
+
+    integration_tests.run(c, env, services=tuple(service or ()), filter=filter, shard=shard, keep=keep, json=json)
+
+
+@task(
     help={"env": "environment to look at (default: SLIPWAY_ENV, else dev)", "json": _JSON},
     auto_shortflags=False,
 )

@@ -19,9 +19,9 @@ from .reports import Run
 from .runner import Beside
 
 LOG = "output.log"
-_LOG_LIMIT = 64 * 2**20  # bytes that a container may write before it is stopped
+LOG_LIMIT = 64 * 2**20  # bytes that a container may write before it is stopped
 _LOG_SHOWN = 256 * 2**10
-_LOOK = 0.05  # seconds between two looks at the containers
+LOOK = 0.05  # seconds between two looks at the containers
 
 
 def holder() -> str:
@@ -48,7 +48,7 @@ def gone(mark: str) -> bool:
 
 def remove_stale(project: Project) -> None:
     """Remove the test containers of this project whose process was killed before it could."""
-    for one in project.engine.labelled(f"{planner.HOLDER_LABEL}"):
+    for one in project.engine.labelled(planner.RUN_LABEL):
         if one.project == project.stack.project and gone(project.engine.label(one.id, planner.HOLDER_LABEL)):
             project.engine.remove_container(one.id)
 
@@ -70,8 +70,8 @@ def build(project: Project, stages: dict[str, str]) -> dict[str, builder.Target]
     return targets
 
 
-def box(project: Project, run: Run, kind: str, service: Service, image: str, **fields: object) -> Box:
-    """Return the container that runs a check of a service, its report directory made."""
+def reports(project: Project, run: Run, kind: str, service: Service) -> Path:
+    """Make the report directory of a service; any container user can write to it."""
     directory = run.path(kind) / service.name
     if project.runner.dry:
         project.runner.run(Command(("install", "--directory", "--mode=0777", str(directory))))
@@ -79,6 +79,12 @@ def box(project: Project, run: Run, kind: str, service: Service, image: str, **f
         run.suite(kind)
         directory.mkdir(exist_ok=True)
         directory.chmod(0o777)
+    return directory
+
+
+def box(project: Project, run: Run, kind: str, service: Service, image: str, **fields: object) -> Box:
+    """Return the container that runs a check of a service, its report directory made."""
+    directory = reports(project, run, kind, service)
     made = Box(
         name=f"{project.stack.project}-{kind}-{service.name}-{run.id}{f'-{run.attempt}' if run.attempt else ''}",
         image=image,
@@ -139,7 +145,7 @@ class _Race:
                 self._running[number] = (box, time.monotonic())
             for number in list(self._running):
                 self._look(number)
-            time.sleep(_LOOK)
+            time.sleep(LOOK)
         return [self._facts[name] for name in order]
 
     def _look(self, number: int) -> None:
@@ -151,20 +157,20 @@ class _Race:
         if code is None and seconds > self._timeout:
             hint = self._explain(box)
             stopped = f"not done within TEST_TIMEOUT={show_duration(self._timeout)}{f': {hint}' if hint else ''}"
-        elif code is None and log.stat().st_size > _LOG_LIMIT:
-            stopped = f"stopped: it wrote more than {show_size(_LOG_LIMIT)}"
+        elif code is None and log.stat().st_size > LOG_LIMIT:
+            stopped = f"stopped: it wrote more than {show_size(LOG_LIMIT)}"
         if code is None and not stopped:
             return
         container = self._project.engine.inspect(box.name)
         self._project.engine.remove_container(box.name)
         self._children.stop(number)
         oom = bool(container and container.oom_killed)
-        text = _tail(log)
+        text = tail(log)
         self._facts[box.name] = Facts(box.service, code or 0, oom, stopped, seconds, self._memory, text)
         del self._running[number]
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
     """Return the end of a log; containers may write what is no text."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LOG_SHOWN))

@@ -14,19 +14,17 @@ from docker.utils import kwargs_from_env
 
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import (
-    HASH_LABEL,
-    IMAGE_LABEL,
-    NUMBER_LABEL,
     ONEOFF_LABEL,
     PROJECT_LABEL,
-    SERVICE_LABEL,
     Container,
     EngineFacts,
     Image,
     ImageLayer,
     NamedResource,
+    Owned,
 )
 from ..plan.lock import Lock, container_name, from_labels
+from .engine_facts import container_from_inspect, container_from_list
 from .engine_records import Records
 
 _LOCK_IMAGE = "slipway-lock:1"  # an empty image: a container must have one
@@ -113,13 +111,14 @@ class Engine(Records):
         """Return all containers that carry all labels (``key`` or ``key=value``), by service and number."""
         with self._answering():
             listed = self._api.containers(all=True, filters={"label": list(labels)})
-        return tuple(sorted(map(_from_list, listed), key=lambda one: (one.service, one.oneoff, one.number, one.id)))
+        found = map(container_from_list, listed)
+        return tuple(sorted(found, key=lambda one: (one.service, one.oneoff, one.number, one.id)))
 
     def inspect(self, container_id: str) -> Container | None:
         """Return one container in full, None when it is gone."""
         with self._answering():
             try:
-                return _from_inspect(self._api.inspect_container(container_id))
+                return container_from_inspect(self._api.inspect_container(container_id))
             except NotFound:
                 return None
 
@@ -208,6 +207,23 @@ class Engine(Records):
                 )
         return tuple(found)
 
+    def owned(self, label: str) -> tuple[Owned, ...]:
+        """Return the containers, networks and volumes that carry a label (``key`` or ``key=value``), in this order."""
+        filters = {"label": label}
+        with self._answering():
+            found = [("container", one) for one in self._api.containers(all=True, filters=filters)]
+            found += [("network", one) for one in self._api.networks(filters=filters)]
+            found += [("volume", one) for one in self._api.volumes(filters=filters)["Volumes"] or ()]
+        return tuple(
+            Owned(kind, one.get("Id") or one["Name"], (one.get("Name") or one["Names"][0][1:]), one.get("Labels") or {})
+            for kind, one in found
+        )
+
+    def archive(self, container_id: str, path: str) -> Iterator[bytes]:
+        """Yield a directory of a container as a tar archive, its volumes included."""
+        with self._answering():
+            yield from self._api.get_archive(container_id, path)[0]
+
     def reaches(self, reference: str) -> bool:
         """Whether the engine can get an image from its registry (asks for the manifest, pulls nothing)."""
         try:
@@ -294,78 +310,15 @@ class Engine(Records):
                 self._api.import_image_from_data(bytes(1024), repository=_LOCK_IMAGE.partition(":")[0], tag="1")
 
     def logs(self, container_id: str, lines: int) -> str:
-        """Return the last lines that a container wrote."""
+        """Return the last lines that a container wrote, "" when it is gone."""
         with self._answering():
-            return bytes(self._api.logs(container_id, tail=lines)).decode(errors="replace")
+            try:
+                return bytes(self._api.logs(container_id, tail=lines)).decode(errors="replace")
+            except NotFound:
+                return ""
 
 
 def _unreachable(address: str, error: Exception) -> RefusedError:
     if "PermissionError" in str(error) or isinstance(error, PermissionError):
         return RefusedError(f"no permission to use the engine at {address}", "join the docker group, or use sudo")
     return RefusedError(f"no Docker engine answers at {address}", _START_HINT)
-
-
-def _ports(raw: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    found = {
-        f"{one['IP']}:{one['PublicPort']}->{one['PrivatePort']}/{one['Type']}" for one in raw if one.get("PublicPort")
-    }
-    return tuple(sorted(found))
-
-
-def _from_list(raw: Mapping[str, Any]) -> Container:
-    labels = raw.get("Labels") or {}
-    status = str(raw.get("Status", ""))
-    health = next((word for word in ("unhealthy", "healthy") if f"({word})" in status), "")
-    if "(health: starting)" in status:
-        health = "starting"
-    exited = status.removeprefix("Exited (").split(")")[0] if status.startswith("Exited (") else "0"
-    return Container(
-        id=raw["Id"],
-        name=str((raw.get("Names") or ["/"])[0]).lstrip("/"),
-        project=labels.get(PROJECT_LABEL, ""),
-        service=labels.get(SERVICE_LABEL, ""),
-        number=int(labels.get(NUMBER_LABEL, "1")),
-        image_id=raw.get("ImageID", ""),
-        state=raw.get("State", ""),
-        health=health,
-        exit_code=int(exited),
-        oneoff=labels.get(ONEOFF_LABEL, "False") == "True",
-        config_hash=labels.get(HASH_LABEL, ""),
-        image_reference=str(raw.get("Image", "")),
-        created_from=labels.get(IMAGE_LABEL, ""),
-        created=float(raw.get("Created", 0)),
-        ports=_ports(raw.get("Ports") or ()),
-        volumes=tuple(one["Name"] for one in raw.get("Mounts") or () if one.get("Type") == "volume"),
-        networks=tuple((raw.get("NetworkSettings") or {}).get("Networks") or ()),
-    )
-
-
-def _from_inspect(raw: Mapping[str, Any]) -> Container:
-    config, state = raw["Config"], raw["State"]
-    labels = config.get("Labels") or {}
-    published = [
-        {"IP": binding["HostIp"], "PublicPort": binding["HostPort"], "PrivatePort": port, "Type": kind}
-        for name, bindings in (raw.get("NetworkSettings", {}).get("Ports") or {}).items()
-        for port, kind in [name.split("/")]
-        for binding in bindings or ()
-    ]
-    return Container(
-        id=raw["Id"],
-        name=str(raw["Name"]).lstrip("/"),
-        project=labels.get(PROJECT_LABEL, ""),
-        service=labels.get(SERVICE_LABEL, ""),
-        number=int(labels.get(NUMBER_LABEL, "1")),
-        image_id=raw["Image"],
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=int(state.get("ExitCode", 0)),
-        oneoff=labels.get(ONEOFF_LABEL, "False") == "True",
-        config_hash=labels.get(HASH_LABEL, ""),
-        image_reference=str(config.get("Image", "")),
-        created_from=labels.get(IMAGE_LABEL, ""),
-        ports=_ports(published),
-        started=str(state.get("StartedAt", "")),
-        oom_killed=bool(state.get("OOMKilled")),
-        restarting=bool(state.get("Restarting")),
-        restarts=int(raw.get("RestartCount", 0)),
-    )

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from ..plan.errors import CheckError, RefusedError
 from ..plan.load import Admitted, Measured, Settings
 from ..plan.stack import Service
 from ..plan.suites import FAILED, INVALID, PASSED, SKIPPED, SuiteResult
+from ..plan.throwaway import StackError
 from . import builds
-from .load_stack import LOG, NotServingError, own_stack
 from .output import emit_table, note
 from .project import Project
 from .reports import Run, append_json, new_run, now, planned_run, read_baseline, read_report, write_json
+from .throwaway import throwaway
 
 NAME = "load"
 _OWN = "test"  # environment of the throw-away stack
@@ -75,10 +76,10 @@ def run(
     run = run or new_run(project.settings)
     started = time.monotonic()
     try:
-        with contextlib.nullcontext(project) if env else own_stack(c, project, NAME, run) as stack:
+        with contextlib.nullcontext(project) if env else _own(project, run) as stack:
             loaded = _attack(stack, run, generator, asked, admitted, wanted)
-    except NotServingError as error:
-        loaded = _not_serving(run, error, time.monotonic() - started)
+    except StackError as error:
+        loaded = _not_serving(error, time.monotonic() - started)
     if project.runner.dry:
         return
     if not json and loaded.measured:
@@ -86,6 +87,14 @@ def run(
     document = loaded.measured.document() if loaded.measured else None
     more = {"load": document, "baseline": loaded.baseline or None, "settings": vars(asked)}
     testing.report([loaded.result], run, json, schema="slipway/test.load/v1", more=more)
+
+
+@contextlib.contextmanager
+def _own(project: Project, run: Run) -> Iterator[Project]:
+    """Bring up a stack of its own; raises StackError when it does not become healthy."""
+    with throwaway(project, NAME, run) as stack:
+        stack.up()
+        yield stack.own
 
 
 def execute(project: Project, run: Run, wide: Project, wanted: Wanted = Wanted()) -> SuiteResult:
@@ -157,14 +166,8 @@ def _running(project: Project, services: Sequence[str]) -> None:
             )
 
 
-def _not_serving(run: Run, error: NotServingError, seconds: float) -> Loaded:
-    log = run.suite(NAME) / LOG
-    files, text = (run.relative(log),), log.read_text(encoding="utf-8")
-    return Loaded(
-        SuiteResult(
-            NAME, FAILED, tests=1, failures=1, seconds=seconds, reports=files, reason=error.message, output=text
-        )
-    )
+def _not_serving(error: StackError, seconds: float) -> Loaded:
+    return Loaded(SuiteResult(NAME, FAILED, seconds=seconds, reason=error.message, output=error.output))
 
 
 def _invalid(run: Run, reason: str, output: str, seconds: float) -> SuiteResult:

@@ -3,6 +3,8 @@
 import re
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 from ..plan import build as build_planner
 from ..plan import clean as clean_planner
@@ -13,7 +15,7 @@ from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds, deploys
+from . import builds, deploys, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 
@@ -135,17 +137,24 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
         volumes=engine.volumes(name),
     )
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))
-    if not plan.commands:
+    stacks = throwaway.removable(project)
+    if not plan.commands and not stacks:
         note(f"{name}: nothing to remove")
         return
+    for one in stacks:
+        line = f"throw-away stack {one.name} ({'kept' if one.kept else 'left behind'})"
+        project.runner.show(line) if project.runner.dry else note(f"  {line}")
     for line in plan.lines:
         project.runner.show(line) if project.runner.dry else note(f"  {line}")
     freed = f", frees up to {show_size(plan.freed)}" if plan.freed else ""
     if not project.runner.dry:
-        note(f"{name}: {len(plan.lines)} things to remove{freed}")
+        note(f"{name}: {len(plan.lines) + len(stacks)} things to remove{freed}")
         if volumes and found.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
     with nullcontext() if project.runner.dry else deploys.locked(project, "clean"):
+        # First: their containers may keep an image of the project in use.
+        for one in stacks:
+            throwaway.remove(project, one)
         failed = None
         for command in plan.commands:
             try:
@@ -170,13 +179,62 @@ def run_job(project: Project, kind: str) -> None:
     project.runner.run(command)
 
 
-def database_shell(project: Project, command: str) -> None:
-    """Open the client that the database service declares as ``x-slipway.client``."""
+def load_file(project: Project, name: str) -> None:
+    """Load a file of SQL through the database's client, all of it or nothing.
+
+    Raises InputError for a file that cannot be used, CommandError with the client's own code when a statement fails.
+    """
+    text = _statements(name)
+    service = _client_of(project)
+    if not project.runner.dry:
+        _running(project, service)
+    words = shell_planner.load_words(service.slipway.client)
+    command = compose(
+        project.profile,
+        *("exec", "--no-TTY", service.name, *words),
+        cwd=project.cwd,
+        reason=f"load {name} through the client of {service.name}",
+    )
+
+    def explain(code: int, output: str) -> CommandError:
+        return CommandError(
+            f"{name}: {shell_planner.sql_fault(output) or f'the client ended with exit code {code}'}",
+            code,
+            "nothing of the file was loaded; correct it and load it again",
+        )
+
+    project.runner.run(replace(command, stdin=shell_planner.in_transaction(service.slipway.client, text)), explain)
+    if not project.runner.dry:
+        note(f"{name}: loaded into {service.name} of {project.stack.project}")
+
+
+def _statements(name: str) -> str:
+    """Return what is in a file of SQL; raises InputError when it cannot be used."""
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"--file {name}: is not a text file in UTF-8", "name a file of SQL statements") from None
+    except OSError as error:
+        raise InputError(f"--file {name}: {error.strerror}", "name a file of SQL statements") from None
+    if not text.strip():
+        raise InputError(f"--file {name}: is empty", "name a file of SQL statements")
+    if "\0" in text:
+        raise InputError(f"--file {name}: is not a text file", "name a file of SQL statements")
+    return text
+
+
+def _client_of(project: Project) -> Service:
     service = project.stack.role("database")
     if not service.slipway.client:
         raise InputError(
             f"service {service.name} does not say x-slipway.client", 'for example client: [psql, "--username=app"]'
         )
+    return service
+
+
+def database_shell(project: Project, command: str) -> None:
+    """Open the client that the database service declares as ``x-slipway.client``."""
+    service = _client_of(project)
     if not project.runner.dry:
         _running(project, service)
     tty = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

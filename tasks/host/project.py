@@ -32,6 +32,7 @@ class Project:
     """One environment of the Compose project that the settings name."""
 
     def __init__(self, c: Context, environment: str = "", options: Mapping[str, str] | None = None) -> None:
+        self._context, self._options = c, dict(options or {})
         self.settings = files.settings()
         self.profile: Profile = files.load_profile(environment, options)
         conceal(self.profile.masked)
@@ -44,6 +45,20 @@ class Project:
     def _start(self, *words: str) -> Pending:
         return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
 
+    def other(self, **options: str) -> "Project":
+        """Return the same environment with other values for some keys, as a command line would give them."""
+        return Project(self._context, self.profile.environment, {**self._options, **options})
+
+    @functools.cached_property
+    def wide(self) -> "Project":
+        """The same environment with the services of all Compose profiles, those too that nothing starts by itself."""
+        return self.other(COMPOSE_PROFILES="*")
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The Compose model as data; raises InputError with Compose's own words when it does not accept the files."""
+        return model(self.model_text)
+
     @functools.cached_property
     def model_text(self) -> str:
         """The Compose model as ``docker compose config`` printed it; raises InputError as ``stack`` does."""
@@ -51,8 +66,8 @@ class Project:
 
     @functools.cached_property
     def stack(self) -> Stack:
-        """The Compose model; raises InputError with Compose's own words when it does not accept the files."""
-        return parse(model(self.model_text))
+        """The Compose model, typed; raises InputError as ``model`` does."""
+        return parse(self.model)
 
     @functools.cached_property
     def engine(self) -> "Engine":

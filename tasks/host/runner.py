@@ -17,6 +17,7 @@ from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
 from . import forwarding
 from .output import concealed, descriptor, note, reader_gone
+from .signals import die_with
 
 _TAIL = 30  # lines of error output that an error may be explained with
 _DRAIN = 2.0  # seconds to read what a command that has ended left in its pipes; a child of its own may hold them
@@ -254,6 +255,7 @@ class Runner:
                 text=True,
                 errors="replace",
                 start_new_session=self._undisturbed,  # a terminal's Ctrl-C does not reach it
+                preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
 
     def _wait(self, command: Command, stdout: int | None, tail: bool) -> tuple[int, str]:
@@ -292,14 +294,16 @@ class Beside:
             out = files.enter_context(stdout.open("wb"))
             process = subprocess.Popen(
                 command.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
                 stdout=out,
                 stderr=files.enter_context(stderr.open("wb")) if stderr else out,
                 cwd=command.cwd,
                 env=_environment(command),
                 text=True,
                 start_new_session=True,
+                preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
+        threading.Thread(target=_feed, args=(process, command.stdin or ""), daemon=True).start()
         self.processes.append(process)
         return len(self.processes) - 1
 

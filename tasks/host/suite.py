@@ -27,14 +27,22 @@ def _unit(project: Project, run: Run) -> Sequence[SuiteResult]:
     return [unit_tests.execute(project, run)]
 
 
+def _integration(project: Project, run: Run) -> Sequence[SuiteResult]:
+    from . import integration_tests, smoke_tests
+
+    return integration_tests.execute(project, run, then=(smoke_tests.execute,))
+
+
 def _security(project: Project, run: Run) -> Sequence[SuiteResult]:
     from . import security_tests
 
     return [security_tests.execute(project, run)]
 
 
+# Smoke tests run on the stack that the integration tests have made: one suite in this sense.
 SUITES: Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]] = {
     "unit": _unit,
+    "integration": _integration,
     "security": _security,
 }
 

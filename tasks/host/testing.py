@@ -13,6 +13,7 @@ from invoke import Context
 from ..plan import testing as planner
 from ..plan.command import Command
 from ..plan.errors import CheckError, InputError
+from ..plan.schema import SLIPWAY
 from ..plan.suites import FAILED, FLAKY, UNCHANGED, SuiteResult, outcome
 from ..plan.testing import Decision, Entry
 from ..plan.units import show_duration
@@ -113,7 +114,19 @@ def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry
         _remember(project, cache, parts, run, {name: found[name] for name in suites.finished})
     results = [one for name in decisions for one in found[name]]
     reasons = {name: {"reason": one.reason, "parts": parts[name]} for name, one in decisions.items()}
-    report(results, run, json, more={"why": reasons} if why else None)
+    more: dict[str, Any] = {"why": reasons} if why else {}
+    if (percent := _merged_coverage(run)) is not None:
+        more["coverage"] = percent
+    report(results, run, json, more=more)
+
+
+def _merged_coverage(run: Run) -> float | None:
+    """Return what unit and integration tests reach together, None unless this run has both."""
+    from .integration_tests import merged_coverage
+
+    merged = merged_coverage(run)
+    percent = merged.share().percent if merged else None
+    return None if percent is None else round(percent, 2)
 
 
 def _parts(project: Project) -> dict[str, dict[str, str]]:
@@ -126,8 +139,20 @@ def _parts(project: Project) -> dict[str, dict[str, str]]:
     ours = {"slipway": _code_digest()}
     testers = [(one, one.slipway.tester_target) for one in built]
     scanners = [(one, STAGE) for one in built]
+    wide = project.wide
+    names = (*stack.services, *(one.name for one in wide.stack.test_services()))
+    whole = replace(wide.stack, services={name: wide.stack.services[name] for name in names})
+    everything = wide.build_inputs([one.name for one in whole.built()])
+    images = {reference: one.id for reference, one in project.images(whole).items()}
+    outside = {one.image: images[one.image] for one in whole.services.values() if not one.build and one.image in images}
     return {
         "unit": {**planner.stage_parts(testers, inputs, project.version, profile), **ours},
+        "integration": {
+            "environment": profile.environment,
+            **planner.stack_parts(whole, everything, outside, wide.model_text),
+            **planner.profile_part(profile, [key.name for key in SLIPWAY]),
+            **ours,
+        },
         "security": {**planner.stage_parts(scanners, inputs, project.version, profile), **ours},
     }
 

@@ -70,7 +70,7 @@ def _execute(
     ]
     if not project.runner.dry:
         boxes.remove_stale(project)
-    facts = boxes.run_all(project, run, made, _hanging)
+    facts = boxes.run_all(project, run, made, lambda box: hanging(Path(box.reports)))
     # A part of the tests covers a part of the code: the gate is for all of them.
     least = None if filter else planner.minimum(project.profile)
     verdicts = [_verdict(box, one, least, race) for box, one in zip(made, facts, strict=False)]
@@ -109,10 +109,10 @@ def refuse_remote(project: Project) -> None:
         )
 
 
-def _hanging(box: Box) -> str:
-    """Return which tests a stopped container was at, "" when it does not say."""
+def hanging(directory: Path) -> str:
+    """Return which tests a stopped container was at, from its report directory; "" when it does not say."""
     try:
-        data = read_report(Path(box.reports, "test.json"), "test.json")
+        data = read_report(directory / "test.json", "test.json")
     except CheckError:
         return ""
     names = planner.hanging((data or b"").decode(errors="replace"))

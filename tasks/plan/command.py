@@ -14,7 +14,8 @@ class Command:
     """One process to run.
 
     ``env`` is what is set beside the caller's environment. ``stdin`` is text fed to the process;
-    ``None`` inherits the caller's. ``timeout`` is in seconds; ``None`` waits for ever.
+    ``None`` inherits the caller's. ``timeout`` is in seconds; ``None`` waits for ever. One that is ``tied`` is asked to
+    end when we are killed.
     """
 
     argv: tuple[str, ...]
@@ -23,6 +24,7 @@ class Command:
     cwd: str | None = None
     timeout: float | None = None
     reason: str = ""
+    tied: bool = False
 
     def shell(self) -> str:
         """Return the command as one line that can be pasted into ``sh``, without its environment."""

@@ -13,13 +13,14 @@ from .smoke import Check
 from .smoke import parse as parse_smoke
 from .units import parse_duration, parse_size
 
-JOBS = ("migrate", "seed", "once")
+JOBS = ("migrate", "seed", "test", "once")
 ROLES = ("database", LOAD_GENERATOR)
 RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
 _FAILURE_ACTIONS = ("rollback", "pause", "continue")
 GENERATORS = ("password", "self-signed-certificate")
 _SERVICE_KEYS = (
-    *("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "load", "rollout", "proxy"),
+    *("job", "role", "client", "data", "debug-target", "tester-target", "cover-target", "size-budget", "smoke", "load"),
+    *("rollout", "proxy"),
 )
 
 
@@ -48,6 +49,8 @@ class SlipwaySettings:
     debug_target: str = "debug"
     size_budget: int = 0
     tester_target: str = "tester"
+    cover_target: str = "cover"
+    data: str = ""
     rollout: str = ""
     proxy: ProxySettings = ProxySettings()
     smoke: tuple[Check, ...] = ()
@@ -108,6 +111,9 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
     found = mapping(raw, where)
     known_keys(found, _SERVICE_KEYS, where)
     job, role = _one_of(found, "job", JOBS, where), _one_of(found, "role", ROLES, where)
+    data = str(found.get("data", ""))
+    if data and not data.startswith("/"):
+        raise InputError(f"{where}.data: expected an absolute path, got {data!r}", "where the database keeps its files")
     budget = found.get("size-budget")
     return SlipwaySettings(
         job=job,
@@ -119,6 +125,8 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         client=_words(found.get("client", []), f"{where}.client"),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),
+        cover_target=str(found.get("cover-target", "cover")),
+        data=data.rstrip("/"),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
     )
 

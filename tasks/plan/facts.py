@@ -73,6 +73,16 @@ class NamedResource:
 
 
 @dataclass(frozen=True)
+class Owned:
+    """A container, network or volume (``kind``) and its labels."""
+
+    kind: str
+    id: str
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """One look at the engine: a project's containers, and those of the images its services name that exist."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from .errors import InputError
 from .extension import (
     GENERATORS,
+    JOBS,
     RECREATE,
     START_FIRST,
     SlipwaySettings,
@@ -149,6 +150,10 @@ class Stack:
             f"no service of project {self.project} says x-slipway.job: {kind}",
             f"add `x-slipway: {{job: {kind}}}` to the service that does it, or choose an environment that has one",
         )
+
+    def test_services(self) -> tuple[Service, ...]:
+        """Return the services that say ``x-slipway.job: test``."""
+        return tuple(one for one in self.services.values() if one.slipway.job == JOBS[2])
 
     def role(self, role: str) -> Service:
         """Return the service that ``x-slipway.role`` declares."""

@@ -75,10 +75,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def copies(project: str) -> list[str]:
+    """Return everything on the engine that belongs to throw-away copies of a project."""
+    label = f"label=slipway.throwaway={project}"
+    return [
+        *docker("ps", "-aq", "--filter", label).splitlines(),
+        *docker("network", "ls", "-q", "--filter", label).splitlines(),
+        *docker("volume", "ls", "-q", "--filter", label).splitlines(),
+    ]
+
+
 def leftovers(project: str) -> list[str]:
-    """Return everything on the engine that carries a project's name."""
+    """Return everything on the engine that carries a project's name, or belongs to a copy of it."""
     label = f"label=com.docker.compose.project={project}"
     return [
+        *copies(project),
         *docker("ps", "-aq", "--filter", label).splitlines(),
         *docker("ps", "-aq", "--filter", f"label=slipway.lock={project}").splitlines(),
         *docker("network", "ls", "-q", "--filter", label).splitlines(),
@@ -89,8 +100,11 @@ def leftovers(project: str) -> list[str]:
 
 def remove(project: str) -> None:
     """Remove everything of a project without the help of what is being tested."""
-    label = f"label=com.docker.compose.project={project}"
+    label, copy = f"label=com.docker.compose.project={project}", f"label=slipway.throwaway={project}"
     for listing, removal in (
+        (("ps", "-aq", "--filter", copy), ("rm", "-f", "-v")),
+        (("network", "ls", "-q", "--filter", copy), ("network", "rm")),
+        (("volume", "ls", "-q", "--filter", copy), ("volume", "rm", "-f")),
         (("ps", "-aq", "--filter", label), ("rm", "-f", "-v")),
         (("ps", "-aq", "--filter", f"label=slipway.lock={project}"), ("rm", "-f")),
         (("network", "ls", "-q", "--filter", label), ("network", "rm")),
@@ -132,15 +146,18 @@ def make_sample(base: Path, name: str, project_dir: Path) -> Sample:
         own = f"{name}-{environment}"
         _local_layer(envs, environment, own, base, free_port(), free_port(), "GENERATE_SECRETS=true")
         sample.projects.append(own)
+    _local_layer(envs, "test", f"{name}-test", base, 0, 0, "")
+    sample.projects.append(f"{name}-test")
     return sample
 
 
 def _local_layer(envs: Path, environment: str, name: str, base: Path, http: int, https: int, more: str) -> None:
+    # What nothing publishes needs no port.
+    ports = [f"HTTP_PORT={http}", f"HTTPS_PORT={https}"] if https else []
     lines = [
         f"COMPOSE_PROJECT_NAME={name}",
         f"IMAGE_REPOSITORY={name}",
-        f"HTTP_PORT={http}",
-        f"HTTPS_PORT={https}",
+        *ports,
         f"SECRETS_DIR={base / 'secrets'}",
         f"TLS_DIR={base / 'tls'}",
         more,

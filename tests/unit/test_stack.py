@@ -202,11 +202,12 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, debug-target, tester-target, size-budget, smoke, load, rollout, proxy",
+            "There are: job, role, client, data, debug-target, tester-target, cover-target, size-budget, smoke, load, "
+            "rollout, proxy",
         ),
         (
             {"job": "seeds"},
-            "services.web.x-slipway.job: expected one of migrate, seed, once, got 'seeds'",
+            "services.web.x-slipway.job: expected one of migrate, seed, test, once, got 'seeds'",
             "correct the Compose file",
         ),
         (

@@ -1,0 +1,247 @@
+"""Throw-away stacks: copies of a project under names of their own, removed however their use ends."""
+
+import contextlib
+import fcntl
+import functools
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..plan import deploy as deploy_planner
+from ..plan import throwaway as planner
+from ..plan.command import Command
+from ..plan.compose import build_files, compose
+from ..plan.errors import CommandError
+from ..plan.facts import Container, Owned
+from ..plan.profile import Value, with_value
+from ..plan.stack import Stack
+from ..plan.throwaway import Copy, Found, StackError
+from ..plan.units import show_duration
+from . import boxes, rollouts
+from .output import note
+from .project import Project
+from .reports import Run
+from .runner import capture
+from .signals import deferred
+
+_LINES = 60  # of each log that explains why a stack did not come up
+_TRIES = 20  # looks until nothing of a removed stack is left: the engine may be about to remove it already
+_PAUSE = 0.25  # seconds between them
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a copy runs: image ids by service, the services whose image writes coverage, the database's template."""
+
+    ids: dict[str, str]
+    covered: tuple[str, ...] = ()
+    template: str = ""
+
+
+class Throwaway:
+    """A copy of a project's stack on the engine."""
+
+    def __init__(self, base: Project, project: Project, copy: Copy) -> None:
+        self._base, self.project, self.copy = base, project, copy
+        self.profile = with_value(project.profile, Value("COMPOSE_PROJECT_NAME", copy.name, "throw-away stack"))
+        names = planner.needed(project.stack, copy.services)
+        left_out = {one.name for one in planner.prepared(project.stack)} if copy.template else set()
+        services = {name: project.stack.services[name] for name in names if name not in left_out}
+        self.stack: Stack = replace(project.stack, project=copy.name, services=services)
+
+    @functools.cached_property
+    def own(self) -> Project:
+        """The stack as a project, for what works on a running environment."""
+        made = self._base.other(COMPOSE_PROJECT_NAME=self.copy.name)
+        # Without the jobs that a template stands for: they have no container.
+        made.stack = self.stack
+        return made
+
+    def compose(self, *words: str, reason: str = "") -> Command:
+        """Return a ``docker compose`` command on the stack; it ends when we are killed."""
+        files = [word for file in (*build_files(self.profile), "-") for word in ("-f", file)]
+        command = compose(self.profile, *files, *words, cwd=self.project.cwd, reason=reason)
+        return replace(command, stdin=planner.override(self.project.model, self.project.stack, self.copy), tied=True)
+
+    def docker(self, *words: str) -> Command:
+        """Return a ``docker`` command on the stack's engine."""
+        return docker(self.project, words)
+
+    def containers(self) -> tuple[Container, ...]:
+        """Return the stack's containers in full."""
+        engine = self.project.engine
+        listed = engine.containers(self.copy.name)
+        return tuple(one for found in listed if (one := engine.inspect(found.id)) is not None)
+
+    def up(self) -> None:
+        """Start the stack and wait until it is ready; raises StackError with what its services said."""
+        project = self.project
+        timeout = project.profile.duration("HEALTH_TIMEOUT")
+        words = ("up", "--detach", "--no-build", "--quiet-pull", *self.stack.services)
+        command = self.compose(*words, reason=f"a stack of its own: {self.copy.name}")
+        late = f"not ready within HEALTH_TIMEOUT={show_duration(timeout)}"
+        started = time.monotonic()
+        # A pull takes as long as the network wants.
+        local = all(project.engine.image(one.image) for one in self.stack.services.values() if not one.build)
+        try:
+            project.runner.run(replace(command, timeout=timeout if local else None))
+        except CommandError as error:
+            raise self._error(late if error.exit_code == 124 else "") from None
+        if project.runner.dry:
+            return
+        left = max(timeout - (time.monotonic() - started), 1.0)
+        word = project.engine.wait(
+            self.copy.name, lambda containers: deploy_planner.verdict(self.stack, containers), left
+        )
+        if word != "ready" or rollouts.settled(project, self.stack) != "ready":
+            raise self._error(late if word == "timeout" else "")
+
+    def _error(self, reason: str) -> StackError:
+        guilty = planner.guilty(self.containers(), self.stack)
+        output = "\n".join(
+            f"---- {one.service}:\n{self.project.engine.logs(one.id, _LINES).rstrip()}" for one in guilty
+        )
+        reasons = [*([reason] if reason else []), *map(planner.ending, guilty)]
+        return StackError(
+            f"the stack did not come up: {'; '.join(reasons) or 'docker compose up failed'}",
+            "correct the service; its log is above",
+            output,
+        )
+
+
+def docker(project: Project, words: Sequence[str], reason: str = "") -> Command:
+    """Return a ``docker`` command on a project's engine."""
+    env = {key: value for key, value in project.profile.compose_env().items() if key.startswith("DOCKER_")}
+    return Command(tuple(words), env=env, reason=reason)
+
+
+@contextlib.contextmanager
+def throwaway(
+    project: Project, kind: str, run: Run, services: Sequence[str] = (), cover: bool = False, keep: bool = False
+) -> Iterator[Throwaway]:
+    """Build what a copy of the stack needs and yield the copy, which is not started yet; remove it afterwards.
+
+    The services are those of the profile; those named by ``services`` and the tests are started by nobody but the
+    caller. With ``cover`` the stages that write coverage run. With ``keep`` the copy stays. Copies whose process was
+    killed are removed first.
+    """
+    wide = project.wide
+    apart = {*services, *(one.name for one in wide.stack.test_services())}
+    wanted = planner.needed(wide.stack, (*project.stack.services, *services))
+    if not project.runner.dry:
+        remove_stale(project)
+    images = _images(wide, run, [name for name in wanted if name not in apart or name in services], cover)
+    copy = Copy(
+        name=f"{project.stack.project}-{kind}-{run.id}",
+        owner=project.stack.project,
+        holder=boxes.holder(),
+        services=tuple(name for name in wanted if name not in apart),
+        images=images.ids,
+        covered=images.covered,
+        template=images.template,
+        keep=keep,
+    )
+    with removed(wide, copy):
+        yield Throwaway(project, wide, copy)
+
+
+@contextlib.contextmanager
+def removed(project: Project, copy: Copy) -> Iterator[None]:
+    """Remove a copy of the stack when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        if project.runner.dry:
+            words = ("-p", copy.name, "down", "--volumes", "--remove-orphans")
+            project.runner.run(compose(project.profile, *words, cwd=project.cwd, reason=f"remove {copy.name}"))
+        elif not copy.keep:
+            with deferred():
+                _remove(project, copy.owner, copy.name)
+
+
+def _remove(project: Project, owner: str, name: str) -> None:
+    """Remove everything of one throw-away stack; says so when something resists."""
+    for _ in range(_TRIES):
+        parts = [one for one in planner.found(_owned(project, owner)) if one.name == name]
+        if not parts:
+            return
+        # One that is gone already makes the command fail and changes nothing.
+        errors = [capture(docker(project, words)).stderr for words in planner.removals(parts[0].parts)]
+        if any(errors):
+            time.sleep(_PAUSE)
+    note(f"{name}: could not be removed: {' '.join(errors).strip()}")
+    note(f"  hint: docker compose -p {name} down --volumes")
+
+
+def remove(project: Project, stack: Found) -> None:
+    """Remove a stack; in a dry run show what would."""
+    if project.runner.dry:
+        for words in planner.removals(stack.parts):
+            project.runner.run(docker(project, words))
+        return
+    with deferred():
+        _remove(project, project.stack.project, stack.name)
+
+
+def _owned(project: Project, owner: str) -> Sequence[Owned]:
+    return project.engine.owned(f"{planner.OWNER_LABEL}={owner}")
+
+
+def remove_stale(project: Project) -> None:
+    """Remove the stacks of this project whose process was killed before it could."""
+    owner = project.stack.project
+    for one in planner.stale(planner.found(_owned(project, owner)), boxes.gone):
+        note(f"{one.name}: left behind by a run that was killed, removed")
+        with deferred():
+            _remove(project, owner, one.name)
+
+
+def removable(project: Project) -> tuple[Found, ...]:
+    """Return the stacks of this project that nobody works with: left behind, or kept by ``--keep``."""
+    return planner.stale(planner.found(_owned(project, project.stack.project)), boxes.gone, kept=True)
+
+
+@contextlib.contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """Let one process at a time prepare images of a project; the kernel ends the lock with its process."""
+    descriptor = os.open(project.cwd, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("waiting for another run that builds the images of this project")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _images(project: Project, run: Run, names: Sequence[str], cover: bool) -> Images:
+    """Build what has changed, once for all runs that want it, and return the images by their ids."""
+    stack = project.stack
+    with contextlib.nullcontext() if project.runner.dry else _alone(project):
+        built = [stack.services[name] for name in names if stack.services[name].build]
+        inputs = project.build_inputs(tuple(one.name for one in built)) if built else {}
+        # A job often shares a Dockerfile with the service that it is for.
+        serving = [one for one in built if cover and not one.slipway.job]
+        covered = tuple(one.name for one in serving if inputs[one.name].dockerfile.find(one.slipway.cover_target))
+        stages = {one.name: one.slipway.cover_target if one.name in covered else "" for one in built}
+        targets = boxes.build(project, stages) if stages else {}
+        references = {name: stack.services[name].image for name in names}
+        references.update({name: one.reference for name, one in targets.items()})
+        found = {name: project.engine.image(reference) for name, reference in references.items()}
+        ids = {name: image.id for name, image in found.items() if image}
+        if project.runner.dry:
+            ids = references  # what is not built yet has no id
+        return Images(ids, covered, _template(project, run, ids, names))
+
+
+def _template(project: Project, run: Run, ids: dict[str, str], names: Sequence[str]) -> str:
+    """Return the image with the database's files, made when there is none; "" where the stack has no such thing."""
+    database = planner.templated(project.stack)
+    if database is None or database.name not in names:
+        return ""
+    from . import templates  # it brings up a stack itself
+
+    return templates.template(project, run, database, ids)
