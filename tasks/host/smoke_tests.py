@@ -45,6 +45,7 @@ def run(c: Context, env: str, json: bool) -> None:
     if project.runner.dry:
         execute(project, planned_run(project.settings))
         return
+    _ = project.stack  # a Compose file that is not understood makes no run
     run = new_run(project.settings)
     result, rows = _execute(project, run)
     if not json:

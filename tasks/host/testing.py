@@ -50,6 +50,8 @@ def report(
         )
     else:
         _table(results)
+        if more and more.get("coverage") is not None:
+            note(f"coverage of unit and integration tests together: {more['coverage']:.1f} %")
     _outputs(results)
     bad = [one for one in results if not one.good]
     if bad:
@@ -144,7 +146,9 @@ def _parts(project: Project) -> dict[str, dict[str, str]]:
     whole = replace(wide.stack, services={name: wide.stack.services[name] for name in names})
     everything = wide.build_inputs([one.name for one in whole.built()])
     images = {reference: one.id for reference, one in project.images(whole).items()}
-    outside = {one.image: images[one.image] for one in whole.services.values() if not one.build and one.image in images}
+    # What another service builds has that one's sources; the image itself may still have to be built.
+    made = {one.image for one in whole.built()}
+    outside = {name: image for name, image in images.items() if name not in made}
     return {
         "unit": {**planner.stage_parts(testers, inputs, project.version, profile), **ours},
         "integration": {

@@ -30,6 +30,7 @@ def run(c: Context, env: str, services: tuple[str, ...], filter: str, race: bool
     if project.runner.dry:
         execute(project, planned_run(project.settings), services, filter, race)
         return
+    _ = project.stack  # a Compose file that is not understood makes no run
     run = new_run(project.settings)
     result, rows = _execute(project, run, services, filter, race)
     if not json and rows:

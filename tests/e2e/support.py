@@ -95,6 +95,7 @@ def leftovers(project: str) -> list[str]:
         *docker("network", "ls", "-q", "--filter", label).splitlines(),
         *docker("volume", "ls", "-q", "--filter", label).splitlines(),
         *docker("image", "ls", "-q", "--filter", label).splitlines(),
+        *docker("image", "ls", "-q", "--filter", f"label=slipway.release={project}").splitlines(),
     ]
 
 
@@ -110,6 +111,7 @@ def remove(project: str) -> None:
         (("network", "ls", "-q", "--filter", label), ("network", "rm")),
         (("volume", "ls", "-q", "--filter", label), ("volume", "rm", "-f")),
         (("image", "ls", "-q", "--filter", label), ("image", "rm", "-f")),
+        (("image", "ls", "-q", "--filter", f"label=slipway.release={project}"), ("image", "rm", "-f")),
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
