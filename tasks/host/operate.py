@@ -2,7 +2,6 @@
 
 import re
 import sys
-from contextlib import nullcontext
 
 from ..plan import build as build_planner
 from ..plan import clean as clean_planner
@@ -13,7 +12,7 @@ from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds, deploys
+from . import builds, locks
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 
@@ -145,7 +144,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
         note(f"{name}: {len(plan.lines)} things to remove{freed}")
         if volumes and found.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
-    with nullcontext() if project.runner.dry else deploys.locked(project, "clean"):
+    with locks.held(project, "clean"):
         failed = None
         for command in plan.commands:
             try:

@@ -89,6 +89,8 @@ SLIPWAY = (
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
     Key("KEEP_RELEASES", INTEGER, "10",
         "Releases to keep on the engine; 0: keep none, and do not go back when a deploy fails.", "5"),
+    Key("LOCK_TTL", DURATION, "60s",
+        "How long the deploy lock outlives a holder that is not heard of any more; renewed three times in it.", "2m"),
     Key("GENERATE_SECRETS", FLAG, "false",
         "`inv setup` may make missing development secrets and a self-signed certificate.", "true"),
     Key("BASE_IMAGES", _choice("registry", "local"), "registry",
