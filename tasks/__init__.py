@@ -10,7 +10,7 @@ ns = Collection(
     Collection("build", build.all_, build.size),
     Collection("image", image.list_, image.tags, image.bases),
     Collection("deploy", deploy.plan, deploy.status, deploy.history, deploy.rollback, deploy.down, deploy.unlock),
-    Collection("db", db.migrate, db.seed, db.shell),
+    Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.smoke, test.load, test.bench),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,

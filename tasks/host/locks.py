@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..plan.errors import LockLostError, RefusedError, SlipwayError
-from ..plan.lock import DEPLOY, Held, Lock, container_name, stale, time_to_live
+from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, time_to_live
 from ..plan.units import show_duration
 from .forwarding import postponed
 from .output import confirm, note
@@ -228,16 +228,18 @@ def _process(pid: int) -> str:
 
 
 def unlock(project: Project, yes: bool) -> None:
-    """Break the deploy lock after a confirmation."""
+    """Break the locks of a project after a confirmation: the one of deploys, and that of backups."""
     locks = _open(project)
     name = project.stack.project
-    found = locks.find(container_name(name))
-    if found is None:
+    held = [one for scope in (DEPLOY, BACKUP) if (one := locks.find(container_name(name, scope)))]
+    if not held:
         note(f"{name} is not locked")
         return
-    if project.runner.dry:
-        project.runner.show(f"remove the lock of {found}")
-        return
-    confirm(f"break the lock of {found}", yes)
-    locks.drop(found)
-    note(f"{name} is unlocked")
+    for found in held:
+        if project.runner.dry:
+            project.runner.show(f"remove the lock of {found}")
+            continue
+        confirm(f"break the lock of {found}", yes)
+        locks.drop(found)
+    if not project.runner.dry:
+        note(f"{name} is unlocked")

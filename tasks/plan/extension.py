@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .backup import Backup, parse_backup
 from .errors import InputError
 from .load import ROLE as LOAD_GENERATOR
 from .load import Target
@@ -19,7 +20,8 @@ RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue
 _FAILURE_ACTIONS = ("rollback", "pause", "continue")
 GENERATORS = ("password", "self-signed-certificate")
 _SERVICE_KEYS = (
-    *("job", "role", "client", "debug-target", "tester-target", "size-budget", "smoke", "load", "rollout", "proxy"),
+    *("job", "role", "client", "backup", "proxy", "rollout", "smoke", "load"),
+    *("debug-target", "tester-target", "size-budget"),
 )
 
 
@@ -52,6 +54,7 @@ class SlipwaySettings:
     proxy: ProxySettings = ProxySettings()
     smoke: tuple[Check, ...] = ()
     load: tuple[Target, ...] = ()
+    backup: Backup | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         smoke=parse_smoke(found.get("smoke"), f"{where}.smoke", service),
         load=parse_load(found.get("load"), f"{where}.load"),
         client=_words(found.get("client", []), f"{where}.client"),
+        backup=parse_backup(found.get("backup"), f"{where}.backup"),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,

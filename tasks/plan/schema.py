@@ -91,6 +91,7 @@ SLIPWAY = (
         "Releases to keep on the engine; 0: keep none, and do not go back when a deploy fails.", "5"),
     Key("LOCK_TTL", DURATION, "60s",
         "How long the deploy lock outlives a holder that is not heard of any more; renewed three times in it.", "2m"),
+    Key("KEEP_BACKUPS", INTEGER, "10", "How many backups of the database are kept, the newest; 0: all.", "30"),
     Key("GENERATE_SECRETS", FLAG, "false",
         "`inv setup` may make missing development secrets and a self-signed certificate.", "true"),
     Key("BASE_IMAGES", _choice("registry", "local"), "registry",
