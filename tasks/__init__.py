@@ -9,7 +9,16 @@ from .host.namespace import for_environment
 ns = Collection(
     Collection("build", build.all_, build.size),
     Collection("image", image.list_, image.tags, image.bases),
-    Collection("deploy", deploy.plan, deploy.status, deploy.history, deploy.rollback, deploy.down, deploy.unlock),
+    Collection(
+        "deploy",
+        deploy.plan,
+        deploy.status,
+        deploy.history,
+        deploy.rollback,
+        deploy.down,
+        deploy.unlock,
+        deploy.maintenance,
+    ),
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.smoke, test.load, test.bench),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),

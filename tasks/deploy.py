@@ -80,3 +80,13 @@ def unlock(c: Context, env: str = "", yes: bool = False) -> None:
     from .host.project import Project
 
     locks.unlock(Project(c, env), yes=yes)
+
+
+@task(help={"env": _ENV, "state": "on or off"}, auto_shortflags=False)
+def maintenance(c: Context, state: str, env: str = "") -> None:
+    """Let the proxy answer 503 with Retry-After (on), or serve again (off)."""
+    from .host import maintenance as page
+    from .host.project import Project
+    from .plan.maintenance import wanted
+
+    page.switch(Project(c, env), wanted(state))

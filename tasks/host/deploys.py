@@ -18,7 +18,7 @@ from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, locks, machine, releases
+from . import builds, locks, machine, maintenance, releases
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
 from .rollouts import blame, settled
@@ -299,10 +299,18 @@ def status(project: Project, json: bool) -> None:
                 "schema": "slipway/deploy.status/v1",
                 "environment": project.profile.environment,
                 "release": None,
+                "maintenance": maintenance.is_on(project),
                 "services": services,
             }
         )
         return
+    _show_services(services)
+    if maintenance.is_on(project):
+        note("the maintenance page is on: clients get 503")
+        note(f"  hint: inv deploy.maintenance off --env {project.profile.environment}")
+
+
+def _show_services(services: list[dict[str, Any]]) -> None:
     emit_table(
         ("SERVICE", "STATE", "HEALTH", "IMAGE", "REPLICAS", "PORTS", "STARTED", "DRIFT"),
         [

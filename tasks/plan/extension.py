@@ -1,6 +1,7 @@
 """What Compose files say to Slipway: the ``x-slipway`` fields of services, and Compose's own ``update_config``."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,13 +32,15 @@ class ProxySettings:
 
     ``upstreams`` is the directory of the files that name the servers of a service, ``check`` the command that says
     whether they are accepted, ``reload`` the signal on which they are read again, ``workers`` what the processes are
-    called that serve; "" when there are none to wait for.
+    called that serve; "" when there are none to wait for. While the file ``maintenance`` is there, requests are
+    answered by the maintenance page.
     """
 
     upstreams: str = ""
     check: tuple[str, ...] = ()
     reload: str = "HUP"
     workers: str = ""
+    maintenance: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
 
 def _proxy(raw: object, where: str) -> ProxySettings:
     found = mapping(raw, where)
-    known_keys(found, ("upstreams", "check", "reload", "workers"), where)
+    known_keys(found, ("upstreams", "check", "reload", "workers", "maintenance"), where)
     if not found:
         return ProxySettings()
     directory, check = found.get("upstreams"), found.get("check", [])
@@ -140,7 +143,17 @@ def _proxy(raw: object, where: str) -> ProxySettings:
         check=_words(check, f"{where}.check"),
         reload=str(found.get("reload", "HUP")),
         workers=str(found.get("workers", "")),
+        maintenance=_maintenance(found.get("maintenance", ""), f"{where}.maintenance"),
     )
+
+
+def _maintenance(path: object, where: str) -> str:
+    if path != "" and not (isinstance(path, str) and re.fullmatch(r"(?:/[^/]+){2,}", path)):
+        raise InputError(
+            f"{where}: expected the absolute path of a file, got {path!r}",
+            "a file in a volume, which the proxy looks for, such as /etc/proxy/upstreams/maintenance",
+        )
+    return str(path)
 
 
 def _words(value: object, where: str) -> tuple[str, ...]:
