@@ -33,3 +33,27 @@ def shell(c: Context, env: str = "", command: str = "") -> None:
     from .host.project import Project
 
     operate.database_shell(Project(c, env), command)
+
+
+@task(
+    help={"env": _ENV, "output": "write this file, not one in backups/", "json": "one JSON document on stdout"},
+    auto_shortflags=False,
+)
+def backup(c: Context, env: str = "", output: str = "", json: bool = False) -> None:
+    """Dump the database, and prove the dump by restoring it beside."""
+    from .host import backups
+    from .host.project import Project
+
+    backups.run(Project(c, env), output=output, json=json)
+
+
+@task(
+    help={"env": _ENV, "file": "the backup to restore", "yes": "answer the confirmation with yes"},
+    auto_shortflags=False,
+)
+def restore(c: Context, file: str, env: str = "", yes: bool = False) -> None:
+    """Put a backup in place of the database; if that fails, nothing changes."""
+    from .host import backups
+    from .host.project import Project
+
+    backups.restore(Project(c, env), file=file, yes=yes)

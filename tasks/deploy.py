@@ -5,15 +5,18 @@ from invoke import Context, task
 _ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
 _JSON = "one JSON document on stdout"
 _YES = "answer the confirmation with yes"
-HELP = {"env": _ENV, "yes": _YES, "json": _JSON, "build": "build even if no source has changed"}
+_WAIT = "wait so long for whoever holds the deploy lock, such as 5m (default: not at all)"
+HELP = {"env": _ENV, "yes": _YES, "json": _JSON, "build": "build even if no source has changed", "wait": _WAIT}
 
 
-def deploy(c: Context, env: str = "", yes: bool = False, build: bool = False, json: bool = False) -> None:
+def deploy(
+    c: Context, env: str = "", yes: bool = False, build: bool = False, json: bool = False, wait: str = ""
+) -> None:
     """Build what changed, create and start what differs, wait until all is healthy."""
     from .host import deploys
     from .host.project import Project
 
-    deploys.run(Project(c, env), yes=yes, build=build, json=json)
+    deploys.run(Project(c, env), yes=yes, build=build, json=json, wait=wait)
 
 
 @task(
@@ -38,15 +41,15 @@ def status(c: Context, env: str = "", json: bool = False) -> None:
 
 
 @task(
-    help={"env": _ENV, "volumes": "remove the volumes too: their data is lost", "yes": _YES},
+    help={"env": _ENV, "volumes": "remove the volumes too: their data is lost", "yes": _YES, "wait": _WAIT},
     auto_shortflags=False,
 )
-def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False) -> None:
+def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False, wait: str = "") -> None:
     """Stop an environment and remove its containers and networks; volumes are kept."""
     from .host import deploys
     from .host.project import Project
 
-    deploys.down(Project(c, env), volumes=volumes, yes=yes)
+    deploys.down(Project(c, env), volumes=volumes, yes=yes, wait=wait)
 
 
 @task(
@@ -73,7 +76,17 @@ def history(c: Context, env: str = "", json: bool = False) -> None:
 @task(help={"env": _ENV, "yes": _YES}, auto_shortflags=False)
 def unlock(c: Context, env: str = "", yes: bool = False) -> None:
     """Break the deploy lock of an environment."""
-    from .host import deploys
+    from .host import locks
     from .host.project import Project
 
-    deploys.unlock(Project(c, env), yes=yes)
+    locks.unlock(Project(c, env), yes=yes)
+
+
+@task(help={"env": _ENV, "state": "on or off"}, auto_shortflags=False)
+def maintenance(c: Context, state: str, env: str = "") -> None:
+    """Let the proxy answer 503 with Retry-After (on), or serve again (off)."""
+    from .host import maintenance as page
+    from .host.project import Project
+    from .plan.maintenance import wanted
+
+    page.switch(Project(c, env), wanted(state))

@@ -1,13 +1,9 @@
 """Carries deploys out: facts, plan, lock, steps, and the truth about how it ended."""
 
-import os
-import pwd
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..plan import build as build_planner
@@ -17,12 +13,12 @@ from ..plan.command import Command
 from ..plan.compose import compose
 from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
 from ..plan.facts import Container
-from ..plan.lock import Lock, stale
+from ..plan.lock import waiting
 from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, machine, releases
+from . import builds, locks, machine, maintenance, releases
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
 from .rollouts import blame, settled
@@ -61,25 +57,47 @@ def _taken_ports(project: Project, stack: Stack, containers: tuple[Container, ..
     return machine.taken_ports(wanted)
 
 
-def run(project: Project, yes: bool, build: bool, json: bool) -> None:
+def run(project: Project, yes: bool, build: bool, json: bool, wait: str = "") -> None:
     """Deploy an environment; raises DeployError (exit code 4) when it began and failed."""
+    patience = waiting(wait)
     deploy = plan(project, build)
     _orphans_note(deploy)
     if not deploy.steps:
         _nothing_to_do(project, deploy, json)
         return
+    _confirm(project, deploy, yes)
+    with _reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
+        deploy = _still(project, deploy, build, yes)
+        if not deploy.steps:
+            report.outcome = "unchanged"
+        elif project.profile.integer("KEEP_RELEASES"):
+            report.release = releases.deploy(project, deploy, lock.verify, locks.who(), report.steps)
+        else:
+            for step in deploy.steps:
+                lock.verify()
+                _carry_out(project, step, report.steps)
+    if report.outcome == "unchanged":
+        _nothing_to_do(project, deploy, json=False)
+    elif not project.runner.dry:
+        name = f" as release {report.release.id}" if report.release else ""
+        note(f"deployed {project.stack.project}{name}: {', '.join(one.service for one in deploy.changed)}")
+
+
+def _confirm(project: Project, deploy: planner.Plan, yes: bool) -> None:
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         _show_changes(deploy)
         confirm(f"deploy {project.profile.environment} ({project.stack.project})", yes)
-    with _reported(project, json) as report, nullcontext() if project.runner.dry else locked(project, "deploy"):
-        if project.profile.integer("KEEP_RELEASES"):
-            report.release = releases.deploy(project, deploy, _who(), report.steps)
-        else:
-            for step in deploy.steps:
-                _carry_out(project, step, report.steps)
-    if not project.runner.dry:
-        name = f" as release {report.release.id}" if report.release else ""
-        note(f"deployed {project.stack.project}{name}: {', '.join(one.service for one in deploy.changed)}")
+
+
+def _still(project: Project, before: planner.Plan, build: bool, yes: bool) -> planner.Plan:
+    """Return the plan made again under the lock: what is true now counts, not what was before somebody else's turn."""
+    if project.runner.dry:
+        return before
+    deploy = plan(project, build)
+    if deploy.steps and deploy.changes != before.changes:
+        note("what there is to change has changed in the meantime")
+        _confirm(project, deploy, yes)
+    return deploy
 
 
 @dataclass
@@ -88,6 +106,7 @@ class _Report:
 
     steps: list[dict[str, Any]]
     release: Release | None = None
+    outcome: str = "deployed"
 
 
 @contextmanager
@@ -97,7 +116,7 @@ def _reported(project: Project, json: bool) -> Iterator[_Report]:
     outcome = "failed"
     try:
         yield report
-        outcome = "deployed"
+        outcome = report.outcome
     except releases.RolledBackError:
         outcome = "rolled-back"
         raise
@@ -112,8 +131,14 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
     what = f"release {target.id} ({target.version}, {target.created})"
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         confirm(f"roll {project.stack.project} back to {what}", yes)
-    with _reported(project, json) as report, nullcontext() if project.runner.dry else locked(project, "rollback"):
-        report.release = releases.back_to(project, target, _who(), report.steps)
+    with _reported(project, json) as report, locks.held(project, "rollback") as lock:
+        now = releases.target(project, wanted)
+        if now.id != target.id:
+            raise RefusedError(
+                f"release {now.id} is what a roll back goes to by now, not {target.id}: somebody deployed meanwhile",
+                f"inv deploy.history --env {project.profile.environment} shows what serves",
+            )
+        report.release = releases.back_to(project, target, lock.verify, locks.who(), report.steps)
     if not project.runner.dry:
         note(f"{project.stack.project} is back at {what}")
 
@@ -231,70 +256,6 @@ def _orphans_note(deploy: planner.Plan) -> None:
         note("  hint: `docker compose up --remove-orphans` or `inv clean` removes them")
 
 
-@contextmanager
-def locked(project: Project, reason: str) -> Iterator[None]:
-    """Hold the deploy lock; raises RefusedError that names its holder."""
-    name = project.stack.project
-    lock = Lock(
-        project=name,
-        holder=operator(),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        reason=reason,
-    )
-    held = project.engine.take_lock(lock)
-    if held and stale(held, lock.host, _alive(held.pid)):
-        note(f"took over the lock that {held.holder}@{held.host} left at {held.since}: that process is gone")
-        project.engine.drop_lock(name)
-        held = project.engine.take_lock(lock)
-    if held:
-        raise RefusedError(
-            f"{name} is locked by {held.holder}@{held.host} since {held.since} ({held.reason})",
-            f"wait for it; if it is gone for sure: inv deploy.unlock --env {project.profile.environment}",
-        )
-    try:
-        yield
-    finally:
-        project.engine.drop_lock(name)
-
-
-def operator() -> str:
-    """Return the name of the user who runs this, the number of one without a name."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # such as in a container
-        return os.environ.get("USER") or f"uid {os.getuid()}"
-
-
-def _who() -> str:
-    return f"{operator()}@{socket.gethostname()}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def unlock(project: Project, yes: bool) -> None:
-    """Break the deploy lock after a confirmation."""
-    held = project.engine.lock(project.stack.project)
-    if held is None:
-        note(f"{project.stack.project} is not locked")
-        return
-    if project.runner.dry:
-        project.runner.show(f"remove the lock of {held.holder}@{held.host} since {held.since}")
-        return
-    confirm(f"break the lock of {held.holder}@{held.host} since {held.since}", yes)
-    project.engine.drop_lock(project.stack.project)
-    note(f"{project.stack.project} is unlocked")
-
-
 def _show_changes(deploy: planner.Plan) -> None:
     for one in deploy.changed:
         note(f"  {one.action} {one.service}: {'; '.join(one.causes)}")
@@ -338,10 +299,18 @@ def status(project: Project, json: bool) -> None:
                 "schema": "slipway/deploy.status/v1",
                 "environment": project.profile.environment,
                 "release": None,
+                "maintenance": maintenance.is_on(project),
                 "services": services,
             }
         )
         return
+    _show_services(services)
+    if maintenance.is_on(project):
+        note("the maintenance page is on: clients get 503")
+        note(f"  hint: inv deploy.maintenance off --env {project.profile.environment}")
+
+
+def _show_services(services: list[dict[str, Any]]) -> None:
     emit_table(
         ("SERVICE", "STATE", "HEALTH", "IMAGE", "REPLICAS", "PORTS", "STARTED", "DRIFT"),
         [
@@ -360,8 +329,9 @@ def status(project: Project, json: bool) -> None:
     )
 
 
-def down(project: Project, volumes: bool, yes: bool) -> None:
+def down(project: Project, volumes: bool, yes: bool, wait: str = "") -> None:
     """Remove the containers and networks of an environment; its volumes only when asked and confirmed."""
+    patience = waiting(wait)
     words = ("down", "--remove-orphans", *(["--volumes"] if volumes else []))
     command = compose(project.profile, *words, cwd=project.cwd, reason=f"stop {project.stack.project}")
     if project.runner.dry:
@@ -370,5 +340,5 @@ def down(project: Project, volumes: bool, yes: bool) -> None:
     names = ", ".join(one.name for one in project.engine.volumes(project.stack.project)) if volumes else ""
     if names:
         confirm(f"remove the volumes {names} of {project.stack.project} and their data", yes)
-    with locked(project, "down"):
+    with locks.held(project, "down", patience):
         project.runner.run(command)

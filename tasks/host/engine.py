@@ -23,11 +23,9 @@ from ..plan.facts import (
     NamedResource,
     Owned,
 )
-from ..plan.lock import Lock, container_name, from_labels
 from .engine_facts import container_from_inspect, container_from_list
 from .engine_records import Records
 
-_LOCK_IMAGE = "slipway-lock:1"  # an empty image: a container must have one
 _TIMEOUT = 60  # seconds; the SDK's own default
 _START_HINT = "start it: ./inv setup (here), `systemctl start docker`, or point DOCKER_HOST at one that runs"
 
@@ -275,39 +273,6 @@ class Engine(Records):
                     events.close()
         finally:
             self._api.timeout = _TIMEOUT
-
-    def lock(self, project: str) -> Lock | None:
-        """Return the lock of a project, None when nobody holds it."""
-        with self._answering():
-            try:
-                found = self._api.inspect_container(container_name(project))
-            except NotFound:
-                return None
-        return from_labels(found["Config"].get("Labels") or {})
-
-    def take_lock(self, lock: Lock) -> Lock | None:
-        """Take a lock: None when it is ours now, else the lock that somebody holds."""
-        self._ensure_lock_image()
-        try:
-            # Never started: creating a name is what the engine does atomically.
-            self._api.create_container(_LOCK_IMAGE, command=["lock"], name=lock.name, labels=lock.labels())
-        except APIError as error:
-            if error.status_code == 409:
-                return self.lock(lock.project) or self.take_lock(lock)
-            raise SlipwayError(f"the engine refused the lock: {error.explanation}", "see `inv doctor`") from None
-        except (DockerException, OSError) as error:
-            raise _unreachable(self.address, error) from None
-        return None
-
-    def drop_lock(self, project: str) -> None:
-        """Release a project's lock; none is fine."""
-        with self._answering(), contextlib.suppress(NotFound):
-            self._api.remove_container(container_name(project), force=True)
-
-    def _ensure_lock_image(self) -> None:
-        if self.image(_LOCK_IMAGE) is None:
-            with self._answering():
-                self._api.import_image_from_data(bytes(1024), repository=_LOCK_IMAGE.partition(":")[0], tag="1")
 
     def logs(self, container_id: str, lines: int) -> str:
         """Return the last lines that a container wrote, "" when it is gone."""

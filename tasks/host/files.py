@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".env"
 _SHARED = "base"
+_DIRECTORIES = ("project_dir", "envs_dir", "reports_dir", "backups_dir")
 # A profile is a page of text; a file of this size was named by mistake, and reading it would take long.
 _LIMIT = 1 << 20
 
@@ -29,6 +30,7 @@ class Settings:
     project_dir: Path
     envs_dir: Path
     reports_dir: Path
+    backups_dir: Path
     default_env: str
 
     def shown(self, path: Path) -> str:
@@ -49,6 +51,7 @@ def settings() -> Settings:
         directory("project_dir", "docker_project"),
         directory("envs_dir", "envs"),
         directory("reports_dir", "reports"),
+        directory("backups_dir", "backups"),
         os.environ.get("SLIPWAY_ENV") or "dev",
     )
 
@@ -68,11 +71,9 @@ def _section(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(section, dict) or not all(isinstance(value, str) for value in section.values()):
         raise InputError(f"{path.name}: slipway: expected names of directories", "write slipway: {project_dir: …}")
-    unknown = sorted(str(name) for name in section if name not in ("project_dir", "envs_dir", "reports_dir"))
+    unknown = sorted(str(name) for name in section if name not in _DIRECTORIES)
     if unknown:
-        raise InputError(
-            f"{path.name}: slipway: unknown setting {unknown[0]!r}", "it knows project_dir, envs_dir and reports_dir"
-        )
+        raise InputError(f"{path.name}: slipway: unknown setting {unknown[0]!r}", f"it knows {', '.join(_DIRECTORIES)}")
     return section
 
 

@@ -24,6 +24,16 @@ class Child(Protocol):
 
 
 @contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Keep signals waiting until the end of a short block: between a deed and our knowing of it, things get lost."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
+@contextlib.contextmanager
 def forwarding(started: Sequence[Child], received: list[int], apart: bool = False) -> Iterator[None]:
     """Pass signals on to the child while waiting for it, so that it is the child that ends the work.
 

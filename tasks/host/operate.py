@@ -2,7 +2,6 @@
 
 import re
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds, deploys, throwaway
+from . import builds, locks, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 
@@ -151,7 +150,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
         note(f"{name}: {len(plan.lines) + len(stacks)} things to remove{freed}")
         if volumes and found.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
-    with nullcontext() if project.runner.dry else deploys.locked(project, "clean"):
+    with locks.held(project, "clean"):
         # First: their containers may keep an image of the project in use.
         for one in stacks:
             throwaway.remove(project, one)

@@ -72,6 +72,10 @@ class Project:
     @functools.cached_property
     def engine(self) -> "Engine":
         """The engine that the profile points at."""
+        return self.connect()
+
+    def connect(self) -> "Engine":
+        """Open a connection of its own to that engine: one is for one thread."""
         from ..plan.secret import reveal
         from .engine import Engine
 

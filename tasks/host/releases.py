@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from ..plan import build as build_planner
 from ..plan import deploy as deploy_planner
 from ..plan import release as planner
 from ..plan import rollout
-from ..plan.errors import CommandError, DeployError, SlipwayError, StoppedError
+from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError, StoppedError
 from ..plan.extension import BLUE_GREEN, RECREATE
 from ..plan.facts import Container
 from ..plan.release import Pinned, Release
@@ -45,19 +46,38 @@ class RolledBackError(DeployError):
     """A deploy failed, and what served before serves again."""
 
 
-def deploy(project: Project, plan: deploy_planner.Plan, operator: str, steps: list[dict[str, Any]]) -> Release:
+def deploy(
+    project: Project,
+    plan: deploy_planner.Plan,
+    verify: Callable[[], None],
+    operator: str,
+    steps: list[dict[str, Any]],
+) -> Release:
     """Carry a plan out under the lock and return its release; ``steps`` is filled on the way."""
-    return Deployment(project, lambda: None, operator, steps).deploy(plan)
+    return Deployment(project, verify, operator, steps).deploy(plan)
 
 
-def back_to(project: Project, wanted: Release, operator: str, steps: list[dict[str, Any]]) -> Release:
+def back_to(
+    project: Project, wanted: Release, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]
+) -> Release:
     """Bring a release back under the lock and return what that made."""
-    return Deployment(project, lambda: None, operator, steps).back_to(wanted)
+    return Deployment(project, verify, operator, steps).back_to(wanted)
 
 
 def target(project: Project, wanted: int) -> Release:
     """Return the release that a roll back goes to."""
     return planner.target(history(project), wanted)
+
+
+@contextmanager
+def _unless_lost() -> Iterator[None]:
+    """Let only the loss of the lock end what follows: an engine that does not answer now may do so in a moment."""
+    try:
+        yield
+    except LockLostError:
+        raise
+    except SlipwayError:
+        return
 
 
 class Deployment:
@@ -117,9 +137,13 @@ class Deployment:
             # The last word on whose release this is: whoever has lost the lock records nothing.
             self._verify()
             done = self._recorded(fresh, kept)
+        except LockLostError:
+            raise  # whatever runs now is another one's to decide
         except (SlipwayError, KeyboardInterrupt) as error:
             if self._project.runner.dry:
                 raise
+            with _unless_lost():
+                self._verify()
             with self._project.runner.undisturbed(_UNDISTURBED):
                 self._go_back(fresh, before, error)
             raise

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..plan import rollout as planner
 from ..plan.deploy import failed_containers, verdict, verdict_on
-from ..plan.errors import CommandError, DeployError
+from ..plan.errors import CommandError, DeployError, LockLostError
 from ..plan.extension import BLUE_GREEN
 from ..plan.facts import Container
 from ..plan.rollout import Proxy, Source
@@ -51,6 +51,8 @@ class Rollout:
                 self._at_once(self._proxy)
             else:
                 self._in_batches()
+        except LockLostError:
+            raise  # another one deploys: what there is beside the old ones may be its
         except BaseException:
             self._undo()
             raise

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +156,7 @@ class Runner:
         code, tail = self._wait(command, stdout=descriptor(sys.stderr), tail=bool(explain) and not sys.stderr.isatty())
         if code != 0:
             better = explain(code, tail) if explain else None
-            raise better or CommandError(f"{command.argv[0]} {_subcommand(command)} failed with exit code {code}", code)
+            raise better or CommandError(f"{command.title} failed with exit code {code}", code)
 
     def stream(self, command: Command) -> None:
         """Run a command whose output is the data that was asked for: it gets our stdin and stdout."""
@@ -166,9 +166,9 @@ class Runner:
         if code != 0 and reader_gone():
             raise BrokenPipeError  # some programs report it as a failure of their own
         if code != 0:
-            raise CommandError(f"{command.argv[0]} {_subcommand(command)} ended with exit code {code}", code)
+            raise CommandError(f"{command.title} ended with exit code {code}", code)
 
-    def lines(self, command: Command) -> Iterator[str]:
+    def lines(self, command: Command) -> Generator[str, None, None]:
         """Run a command and yield the lines of its stdout as they come; ends it when the reader stops."""
         if self._print_only(command):
             return
@@ -180,7 +180,7 @@ class Runner:
             raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
         if process.returncode != 0:
             code = _exit_code(process.returncode)
-            raise CommandError(f"{command.argv[0]} {_subcommand(command)} ended with exit code {code}", code)
+            raise CommandError(f"{command.title} ended with exit code {code}", code)
 
     def detach(self, command: Command, log: str) -> None:
         """Start a command that outlives us, its output appended to a log file."""
@@ -244,11 +244,14 @@ class Runner:
                 raise StoppedError(number, f"stopped by {signal.Signals(number).name}")
 
     def _popen(self, command: Command, stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
-        with _found(command):
+        with contextlib.ExitStack() as files:
+            source = files.enter_context(Path(command.source).open("rb")) if command.source else None
+            sink = files.enter_context(Path(command.sink).open("wb")) if command.sink else None
+            files.enter_context(_found(command))
             return subprocess.Popen(
                 command.argv,
-                stdin=subprocess.PIPE if command.stdin is not None else None,
-                stdout=stdout,
+                stdin=source or (subprocess.PIPE if command.stdin is not None else None),
+                stdout=sink or stdout,
                 stderr=stderr,
                 cwd=command.cwd,
                 env=_environment(command),
@@ -366,9 +369,3 @@ def _end(process: "subprocess.Popen[str]") -> None:
         if pipe:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-
-
-def _subcommand(command: Command) -> str:
-    """Return the words of a command that name what it does: ``compose up`` of ``docker compose --env-file … up -d``."""
-    words = [word for word in command.argv[1:] if not word.startswith("-") and "/" not in word]
-    return " ".join(words[:2])

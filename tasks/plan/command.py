@@ -14,8 +14,8 @@ class Command:
     """One process to run.
 
     ``env`` is what is set beside the caller's environment. ``stdin`` is text fed to the process;
-    ``None`` inherits the caller's. ``timeout`` is in seconds; ``None`` waits for ever. One that is ``tied`` is asked to
-    end when we are killed.
+    ``None`` inherits the caller's. ``source`` and ``sink`` are files that are its stdin and its stdout instead.
+    ``timeout`` is in seconds; ``None`` waits for ever. One that is ``tied`` is asked to end when we are killed.
     """
 
     argv: tuple[str, ...]
@@ -25,12 +25,24 @@ class Command:
     timeout: float | None = None
     reason: str = ""
     tied: bool = False
+    source: str = ""
+    sink: str = ""
+
+    @property
+    def title(self) -> str:
+        """The words that name what it does: ``docker compose up`` of ``docker compose --env-file … up -d``."""
+        words = [word for word in self.argv[1:] if not word.startswith("-") and "/" not in word]
+        return " ".join((self.argv[0], *words[:2]))
 
     def shell(self) -> str:
         """Return the command as one line that can be pasted into ``sh``, without its environment."""
         line = shlex.join(self.argv)
         if self.stdin is not None:
             line = f"printf '%s' {shlex.quote(self.stdin)} | {line}"
+        if self.source:
+            line += f" < {shlex.quote(self.source)}"
+        if self.sink:
+            line += f" > {shlex.quote(self.sink)}"
         return line
 
 

@@ -33,6 +33,10 @@ class DeployError(SlipwayError):
     exit_code = 4
 
 
+class LockLostError(DeployError):
+    """The lock that work was done under is held no more: it was broken, or expired and was taken over."""
+
+
 class CheckError(SlipwayError):
     """Tests, a scan, a smoke, load or size check ran and did not pass."""
 

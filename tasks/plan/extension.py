@@ -1,10 +1,12 @@
 """What Compose files say to Slipway: the ``x-slipway`` fields of services, and Compose's own ``update_config``."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .backup import Backup, parse_backup
 from .errors import InputError
 from .load import ROLE as LOAD_GENERATOR
 from .load import Target
@@ -19,8 +21,8 @@ RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue
 _FAILURE_ACTIONS = ("rollback", "pause", "continue")
 GENERATORS = ("password", "self-signed-certificate")
 _SERVICE_KEYS = (
-    *("job", "role", "client", "data", "debug-target", "tester-target", "cover-target", "size-budget", "smoke", "load"),
-    *("rollout", "proxy"),
+    *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load"),
+    *("debug-target", "tester-target", "cover-target", "size-budget"),
 )
 
 
@@ -30,13 +32,15 @@ class ProxySettings:
 
     ``upstreams`` is the directory of the files that name the servers of a service, ``check`` the command that says
     whether they are accepted, ``reload`` the signal on which they are read again, ``workers`` what the processes are
-    called that serve; "" when there are none to wait for.
+    called that serve; "" when there are none to wait for. While the file ``maintenance`` is there, requests are
+    answered by the maintenance page.
     """
 
     upstreams: str = ""
     check: tuple[str, ...] = ()
     reload: str = "HUP"
     workers: str = ""
+    maintenance: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class SlipwaySettings:
     proxy: ProxySettings = ProxySettings()
     smoke: tuple[Check, ...] = ()
     load: tuple[Target, ...] = ()
+    backup: Backup | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         smoke=parse_smoke(found.get("smoke"), f"{where}.smoke", service),
         load=parse_load(found.get("load"), f"{where}.load"),
         client=_words(found.get("client", []), f"{where}.client"),
+        backup=parse_backup(found.get("backup"), f"{where}.backup"),
         debug_target=str(found.get("debug-target", "debug")),
         tester_target=str(found.get("tester-target", "tester")),
         cover_target=str(found.get("cover-target", "cover")),
@@ -133,7 +139,7 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
 
 def _proxy(raw: object, where: str) -> ProxySettings:
     found = mapping(raw, where)
-    known_keys(found, ("upstreams", "check", "reload", "workers"), where)
+    known_keys(found, ("upstreams", "check", "reload", "workers", "maintenance"), where)
     if not found:
         return ProxySettings()
     directory, check = found.get("upstreams"), found.get("check", [])
@@ -144,7 +150,17 @@ def _proxy(raw: object, where: str) -> ProxySettings:
         check=_words(check, f"{where}.check"),
         reload=str(found.get("reload", "HUP")),
         workers=str(found.get("workers", "")),
+        maintenance=_maintenance(found.get("maintenance", ""), f"{where}.maintenance"),
     )
+
+
+def _maintenance(path: object, where: str) -> str:
+    if path != "" and not (isinstance(path, str) and re.fullmatch(r"(?:/[^/]+){2,}", path)):
+        raise InputError(
+            f"{where}: expected the absolute path of a file, got {path!r}",
+            "a file in a volume, which the proxy looks for, such as /etc/proxy/upstreams/maintenance",
+        )
+    return str(path)
 
 
 def _words(value: object, where: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from support import profile
@@ -27,6 +28,14 @@ def test_a_line_in_sh_gets_the_very_arguments() -> None:
 @pytest.mark.parametrize("text", ["", "plain", "two\nlines\n", "it's $HOME `id` \\n %s", '{"a": "é"}'])
 def test_a_line_in_sh_gets_the_very_input(text: str) -> None:
     assert in_sh(Command(("cat",), stdin=text).shell()) == text
+
+
+def test_a_line_in_sh_reads_and_writes_the_very_files(tmp_path: Path) -> None:
+    source, sink = tmp_path / "it's in", tmp_path / "$out"
+    source.write_text("text")
+
+    assert in_sh(Command(("cat",), source=str(source), sink=str(sink)).shell()) == ""
+    assert sink.read_text() == "text"
 
 
 def test_the_exports_set_the_very_values() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from tasks.host.forwarding import postponed
 from tasks.host.runner import Runner, available, capture, start
 from tasks.plan.command import Command
 from tasks.plan.errors import CommandError, RefusedError
@@ -188,6 +189,43 @@ def test_the_input_reaches_the_command(text: str, capfd: Captured) -> None:
     Runner().stream(Command(("cat",), stdin=text))
 
     assert capfd.readouterr().out == text
+
+
+def test_files_stand_in_for_input_and_output(tmp_path: Path, capfd: Captured) -> None:
+    source, sink = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(b"\x00\xff")
+    sink.write_text("what was there before, and is longer")
+    sink.chmod(0o600)
+
+    Runner().run(Command(("cat",), source=str(source), sink=str(sink)))
+
+    assert sink.read_bytes() == b"\x00\xff"
+    assert sink.stat().st_mode & 0o777 == 0o600
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_source_that_does_not_exist_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        Runner().run(Command(("cat",), source=str(tmp_path / "nowhere")))
+
+    assert caught.value.filename == str(tmp_path / "nowhere")
+
+
+def test_a_signal_that_is_postponed_comes_after_the_block() -> None:
+    done: list[str] = []
+
+    def stop(_number: int, _frame: object) -> None:
+        raise InterruptedError
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(InterruptedError), postponed():
+            os.kill(os.getpid(), signal.SIGTERM)
+            Runner().run(sh("exit 0"))
+            done.append("work")
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+    assert done == ["work"]
 
 
 def test_a_command_that_does_not_read_its_input_is_no_error() -> None:

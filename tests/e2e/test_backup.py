@@ -1,0 +1,189 @@
+"""Backups of the sample's database: a dump is proved, a restore gives what was dumped or changes nothing."""
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import Sample, docker
+
+
+class Backups:
+    """The sample, with a directory for backups of its own and a table that tests may spoil."""
+
+    def __init__(self, sample: Sample, directory: Path) -> None:
+        self.sample = sample
+        self.extra = {"SLIPWAY_BACKUPS_DIR": str(directory)}
+        self.directory = directory / sample.project
+
+    def sql(self, *statements: str) -> str:
+        words = [f"--command={one}" for one in statements]
+        container = f"{self.sample.project}-database-1"
+        return docker("exec", container, "psql", "--username=slipway", "--dbname=slipway", "-XAtq", *words)
+
+    def files(self) -> list[str]:
+        return sorted(one.name for one in self.directory.iterdir()) if self.directory.exists() else []
+
+    def databases(self) -> list[str]:
+        return self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'slipway%' ORDER BY 1").split()
+
+    def make(self, *words: str) -> Path:
+        return Path(self.sample.json("db.backup", *words, **self.extra)["file"])
+
+    def total(self) -> int:
+        """Return how many users the service answers with, once it has its connections back."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return int(self.sample.get("/api/users?limit=1")[1]["total"])
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+@pytest.fixture
+def backups(sample: Sample, tmp_path: Path) -> Iterator[Backups]:
+    made = Backups(sample, tmp_path / "backups")
+    made.sql('CREATE TABLE "Spoiled table" AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i')
+    yield made
+    made.sql('DROP TABLE IF EXISTS "Spoiled table"', "DROP DATABASE IF EXISTS slipway_before_restore WITH (FORCE)")
+    assert made.databases() == ["slipway"]
+    assert docker("ps", "-aq", "--filter", f"label=slipway.lock={sample.project}") == ""
+
+
+def test_what_was_dumped_comes_back_after_a_destructive_change(backups: Backups) -> None:
+    users = backups.total()
+    report = backups.sample.json("db.backup", **backups.extra)
+    tables = {one["name"]: one["rows"] for one in report["tables"]}
+    assert tables['public."Spoiled table"'] == 20000
+    assert tables["public.users"] == users
+    file = Path(report["file"])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert report["size"] == file.stat().st_size
+    assert backups.files() == [file.name]
+    checksum = "SELECT md5(string_agg(text, ',' ORDER BY i)) FROM \"Spoiled table\""
+    before = backups.sql(checksum)
+
+    backups.sql('TRUNCATE "Spoiled table"', "DELETE FROM users", "DROP TABLE goose_db_version")
+    assert backups.total() == 0
+    assert "not confirmed" in backups.sample.inv("db.restore", str(file), code=3).stderr
+    assert backups.total() == 0
+    said = backups.sample.inv("db.restore", str(file), "--yes").stderr
+    assert f"3 tables with {sum(tables.values())} rows" in said
+    assert backups.total() == users
+    assert backups.sql(checksum) == before
+    assert backups.databases() == ["slipway", "slipway_before_restore"]
+    backups.sample.inv("db.migrate")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
+def test_a_dump_that_was_cut_off_is_refused_and_nothing_changes(backups: Backups, tmp_path: Path, kept: float) -> None:
+    whole = backups.make().read_bytes()
+    cut = tmp_path / "cut.dump"
+    cut.write_bytes(whole[: int(len(whole) * kept)])
+    users = backups.total()
+    said = backups.sample.inv("db.restore", str(cut), "--yes", code=2).stderr
+    assert said.splitlines()[-2].startswith(f"{cut}: ")
+    assert "nothing was changed" in said.splitlines()[-1]
+    assert backups.total() == users
+    assert backups.databases() == ["slipway"]
+
+
+def test_a_file_that_is_not_there_or_no_dump_is_bad_input(backups: Backups, tmp_path: Path) -> None:
+    assert "no such file" in backups.sample.inv("db.restore", "nowhere.dump", "--yes", code=2).stderr
+    other = tmp_path / "other.dump"
+    other.write_text("CREATE TABLE x (i int);\n")
+    assert "is no whole dump" in backups.sample.inv("db.restore", str(other), "--yes", code=2).stderr
+    said = backups.sample.inv("db.backup", "--output", str(other), code=2).stderr
+    assert "exists already" in said
+
+
+def test_a_full_disk_leaves_no_half_file(backups: Backups, tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root can mount a small file system")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=True)
+    try:
+        said = backups.sample.inv("db.backup", "--output", str(small / "x.dump"), code=1).stderr
+        assert said.splitlines()[-2] == f"{small}: the disk is full: no backup was made"
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_rows_that_are_written_meanwhile_do_not_spoil_the_check(backups: Backups) -> None:
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            backups.sql(
+                "INSERT INTO \"Spoiled table\" SELECT i, 'new' FROM generate_series(1, 50) AS i",
+                'DELETE FROM "Spoiled table" WHERE i % 1000 = 7',
+            )
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        tables = {one["name"]: one["rows"] for one in backups.sample.json("db.backup", **backups.extra)["tables"]}
+    finally:
+        ended.set()
+        writer.join()
+    assert tables['public."Spoiled table"'] != 20000
+    assert tables['public."Spoiled table"'] < int(backups.sql('SELECT count(*) FROM "Spoiled table"'))
+
+
+def test_a_dump_that_lacks_a_table_does_not_pass_for_a_backup(backups: Backups, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(backups.sample.project_dir, project)
+    file = project / "docker-compose.yml"
+    text = file.read_text()
+    assert "dump: [pg_dump," in text
+    file.write_text(text.replace("dump: [pg_dump,", "dump: [pg_dump, --exclude-table=users,"))
+    said = backups.sample.inv("db.backup", code=5, **backups.extra, SLIPWAY_PROJECT_DIR=str(project)).stderr
+    assert "table public.users is missing" in said.splitlines()[-2]
+    assert [re.sub("[0-9]", "9", name) for name in backups.files()] == ["99999999T999999Z.dump.failed"]
+
+
+def test_old_backups_go_when_there_are_more_than_the_profile_keeps(backups: Backups) -> None:
+    backups.directory.mkdir(parents=True)
+    for name in ("20200101T000000Z.dump", "20200102T000000Z.dump", "before-the-move.dump"):
+        (backups.directory / name).write_text("old")
+    file = backups.sample.json("db.backup", **backups.extra, KEEP_BACKUPS="2")
+    assert file["removed"] == ["20200101T000000Z.dump"]
+    assert set(backups.files()) == {"20200102T000000Z.dump", "before-the-move.dump", Path(file["file"]).name}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("after", [0.3, 1.0, 2.0])
+def test_a_backup_that_is_stopped_leaves_nothing_that_the_next_one_trips_over(
+    backups: Backups, number: signal.Signals, after: float
+) -> None:
+    sample = backups.sample
+    task = subprocess.Popen(
+        sample.command("db.backup"), env=sample.environment(**backups.extra), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not docker("ps", "-aq", "--filter", f"label=slipway.lock={sample.project}"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(after)
+    task.send_signal(number)
+    said = task.communicate(timeout=60)[1]
+    if number == signal.SIGTERM:
+        assert task.returncode == 128 + number, said
+        assert backups.files() == []
+        assert backups.databases() == ["slipway"]
+    backups.make()
+    assert len(backups.files()) == 1
+    open_views = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    assert backups.sql(open_views) == "0"

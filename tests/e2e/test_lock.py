@@ -1,0 +1,252 @@
+"""The deploy lock on a real engine: one at a time, whoever is killed, and nobody goes on after losing it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import Checkout, docker
+
+HOLDER = Path(__file__).with_name("holder.py")
+# Ready as soon as the test says so.
+GATED = """
+services:
+  web:
+    image: IMAGE
+    command: [sleep, infinity]
+    init: true
+    volumes: ["./gate:/gate:ro"]
+    healthcheck: {test: [CMD, test, -e, /gate/open], interval: 300ms, retries: 1000, timeout: 2s}
+"""
+IDLE = "services: {web: {image: IMAGE, command: [sleep, infinity], init: true}}"
+Small = Callable[..., Checkout]
+
+
+class Holder:
+    """A process that asks for the lock, here or as if on another host."""
+
+    def __init__(self, checkout: Checkout, wait: float = 0, host: str = "", **extra: str) -> None:
+        command = [sys.executable, str(HOLDER), str(wait)]
+        if host:  # a name, and processes, of its own
+            script = f'hostname {host} && exec "$0" "$@"'
+            command = ["unshare", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", script, *command]
+        self.process = subprocess.Popen(
+            command, env=checkout.environment(SLIPWAY_ENV="dev", **extra), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        self.token = self.said = ""
+
+    def line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def holds(self) -> "Holder":
+        word, _, self.token = self.line().partition(" ")
+        assert word == "held"
+        return self
+
+    def verify(self) -> str:
+        assert self.process.stdin
+        self.process.stdin.write("verify\n")
+        self.process.stdin.flush()
+        return self.line()
+
+    def end(self) -> tuple[int, str]:
+        if self.process.stdout and not self.process.stdout.closed:
+            self.said = self.process.communicate(timeout=60)[1]
+        return self.process.returncode, self.said
+
+    def kill(self) -> "Holder":
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate(timeout=30)
+        return self
+
+
+@pytest.fixture
+def checkout(small: Small) -> Checkout:
+    return small(IDLE)
+
+
+@pytest.fixture
+def holder(checkout: Checkout) -> Iterator[Callable[..., Holder]]:
+    made: list[Holder] = []
+
+    def make(wait: float = 0, host: str = "", **extra: str) -> Holder:
+        made.append(Holder(checkout, wait, host, **extra))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
+
+
+def locks(checkout: Checkout) -> list[str]:
+    label = f"label=slipway.lock={checkout.projects[0]}"
+    return docker("ps", "-aq", "--no-trunc", "--filter", label).split()
+
+
+def root_only() -> None:
+    if os.getuid():
+        pytest.skip("only root can have another host's name")
+
+
+def test_of_ten_who_find_an_expired_lock_exactly_one_takes_over(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    root_only()
+    for _ in range(3):
+        dead = holder(host="runner", LOCK_TTL="2s").holds()
+        dead.kill()
+        assert locks(checkout) == [dead.token]
+        time.sleep(2.1)
+        ten = [holder() for _ in range(10)]
+        lines = [one.line() for one in ten]
+        winners = [one for one, line in zip(ten, lines, strict=True) if line.startswith("held ")]
+        assert len(winners) == 1
+        assert [f"held {token}" for token in locks(checkout)] == [line for line in lines if line.startswith("held ")]
+        assert sum(" is locked by " in line for line in lines) == 9
+        ended = [one.end() for one in ten]
+        assert sorted(code for code, _ in ended) == [0, *[3] * 9]
+        assert sum("took over the lock of" in said for _, said in ended) <= 1
+        assert locks(checkout) == []
+
+
+def test_a_holder_on_another_host_that_was_killed_blocks_for_its_time_to_live_only(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    root_only()
+    holder(host="runner", LOCK_TTL="3s").holds().kill()
+    refused = checkout.inv("deploy.dev", code=3).stderr
+    assert "@runner since " in refused
+    assert "(test)" in refused
+    said = checkout.inv("deploy.dev", "--wait", "20s").stderr
+    assert said.count("is locked by") == 1
+    assert "took over the lock of" in said
+    assert "it was not renewed for" in said
+    assert locks(checkout) == []
+
+
+def test_a_lock_is_renewed_for_as_long_as_it_is_held(checkout: Checkout, holder: Callable[..., Holder]) -> None:
+    root_only()
+    first = holder(host="runner", LOCK_TTL="2s").holds()
+    time.sleep(5)
+    assert " is locked by " in holder().line()
+    assert first.verify() == "verified"
+    assert locks(checkout) == [first.token]
+
+
+def test_a_holder_whose_lock_was_broken_is_refused_what_needs_it(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    first = holder().holds()
+    assert first.verify() == "verified"
+    assert "not confirmed" in checkout.inv("deploy.unlock", code=3).stderr
+    checkout.inv("deploy.unlock", "--yes")
+    second = holder().holds()
+    assert "is no longer ours" in first.verify()
+    assert first.end()[0] == 4
+    assert locks(checkout) == [second.token]
+
+
+def test_a_holder_that_was_asleep_meets_that_another_took_over(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    first = holder(LOCK_TTL="2s").holds()
+    first.process.send_signal(signal.SIGSTOP)
+    second = holder(wait=15).holds()
+    first.process.send_signal(signal.SIGCONT)
+    assert "is no longer ours" in first.verify()
+    assert first.end()[0] == 4
+    assert second.verify() == "verified"
+    assert locks(checkout) == [second.token]
+
+
+def test_a_holder_that_was_asleep_and_not_replaced_goes_on(checkout: Checkout, holder: Callable[..., Holder]) -> None:
+    first = holder(LOCK_TTL="2s").holds()
+    first.process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    first.process.send_signal(signal.SIGCONT)
+    assert first.verify() == "verified"
+
+
+def test_who_waits_gets_the_lock_when_it_is_free_and_gives_up_after_the_time(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    first = holder().holds()
+    impatient, patient = holder(wait=1), holder(wait=30)
+    assert "waited 1.0 s for it" in impatient.line()
+    assert impatient.end()[0] == 3
+    assert first.end()[0] == 0
+    assert patient.holds().end()[0] == 0
+
+
+@pytest.mark.parametrize("task", ["deploy.dev", "deploy.down"])
+def test_a_wait_that_is_no_duration_is_bad_input(checkout: Checkout, task: str) -> None:
+    said = checkout.inv(task, "--wait", "soon", code=2).stderr
+    assert "--wait: expected a duration such as 5m, got 'soon'" in said
+
+
+def deploys(checkout: Checkout, number: int, *words: str) -> list["subprocess.Popen[str]"]:
+    return [
+        subprocess.Popen(
+            checkout.command("deploy.dev", *words), env=checkout.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(number)
+    ]  # fmt: skip
+
+
+def test_of_ten_deploys_at_once_one_works_and_nine_say_who_does(small: Small) -> None:
+    checkout = small(GATED)
+    gate = checkout.project_dir / "gate"
+    gate.mkdir()
+    tasks = deploys(checkout, 10)
+    deadline = time.monotonic() + 60
+    while sum(task.poll() is not None for task in tasks) < 9:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (gate / "open").touch()
+    said = [task.communicate(timeout=60)[1] for task in tasks]
+    assert sorted(task.returncode for task in tasks) == [0, *[3] * 9]
+    refused = [text for task, text in zip(tasks, said, strict=True) if task.returncode == 3]
+    assert all(f"{checkout.projects[0]} is locked by " in text for text in refused)
+    assert locks(checkout) == []
+
+
+def test_ten_deploys_that_wait_end_well_in_turn_and_one_of_them_did_the_work(small: Small) -> None:
+    checkout = small(GATED)
+    (checkout.project_dir / "gate").mkdir()
+    (checkout.project_dir / "gate" / "open").touch()
+    tasks = deploys(checkout, 10, "--wait", "2m")
+    said = [task.communicate(timeout=170)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0] * 10
+    assert sum("deployed " in text for text in said) == 1
+    assert sum("nothing to do" in text for text in said) == 9
+    assert all(text.count("is locked by") <= 1 for text in said)
+    assert len(docker("ps", "-q", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}").split()) == 1
+    assert locks(checkout) == []
+
+
+def test_a_deploy_whose_lock_was_broken_records_nothing_and_undoes_nothing(small: Small) -> None:
+    checkout = small(GATED)
+    gate = checkout.project_dir / "gate"
+    gate.mkdir()
+    (task,) = deploys(checkout, 1)
+    label = f"label=com.docker.compose.project={checkout.projects[0]}"
+    deadline = time.monotonic() + 30
+    while not docker("ps", "-q", "--filter", label):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    checkout.inv("deploy.unlock", "--yes")
+    (gate / "open").touch()
+    said = task.communicate(timeout=60)[1]
+    assert task.returncode == 4, said
+    assert "is no longer ours" in said
+    assert checkout.json("deploy.history")["releases"] == []
+    assert len(docker("ps", "-q", "--filter", label).split()) == 1
+    checkout.inv("deploy.dev")
