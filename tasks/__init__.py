@@ -8,7 +8,7 @@ from .host.namespace import for_environment
 
 ns = Collection(
     Collection("build", build.all_, build.size),
-    Collection("image", image.list_, image.tags, image.bases),
+    Collection("image", image.list_, image.tags, image.push, image.pull, image.promote, image.bases),
     Collection("deploy", deploy.plan, deploy.status, deploy.history, deploy.rollback, deploy.down, deploy.unlock),
     Collection("db", db.migrate, db.seed, db.shell),
     Collection("test", test.all_, test.unit),
