@@ -98,7 +98,7 @@ SLIPWAY = (
         "airgap/docker-compose.airgap.yml"),
     Key("CA_BUNDLE", TEXT, "", "File with CA certificates that builds get as the BuildKit secret `ca`.",
         "/etc/ssl/certs/ca-certificates.crt"),
-    Key("CACHE_FROM", SPECS, "", "Build caches to read: buildx specs, separated by spaces; `{service}` is the service's name.",
+    Key("CACHE_FROM", SPECS, "", "Build caches to read: buildx specs, separated by spaces; `{service}` is the service.",
         "type=registry,ref=registry.example.com/cache:{service}", " "),
     Key("CACHE_TO", SPECS, "", "Build caches to write: the same; `{service}` keeps services from writing to one place.",
         "type=registry,ref=registry.example.com/cache:{service},mode=max", " "),
