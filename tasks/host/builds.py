@@ -99,7 +99,7 @@ def _run_lists(project: Project, options: planner.Options, json: bool) -> None:
             return
         digests = planner.digests(build, documents.loads(file.read_text(encoding="utf-8")))
     seconds = time.monotonic() - started
-    send_lists(project, images, digests)
+    digests = send_lists(project, images, digests)
     rows = [
         # Its size is that of no single image.
         _row(one, digests[one.reference], 0, seconds, False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..plan import registry as planner
 from ..plan.build import split_reference
+from ..plan.command import Command
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import Image, Remote
 from ..plan.registry import Move, Named
@@ -40,12 +41,16 @@ def send(project: Project, images: Sequence[Named]) -> list[dict[str, Any]]:
     local = _local(project, (one.reference for one in images))
     planner.require_built(images, local, project.profile.environment)
     there = remotes(project, [name for one in images for name in one.references])
-    here = {one.reference: _known_digest(project, one, local[one.reference], there) for one in images}
+    here = {one.reference: _known(project, one, local[one.reference], there) for one in images}
     env, cwd = planner.environment(project.profile), project.cwd
-    jobs = [
-        Job(one.reference, tuple(planner.push(name, env, cwd) for name in _missing(one, there, here[one.reference])))
-        for one in images
-    ]
+    jobs = []
+    for one in images:
+        known, missing = here[one.reference], _missing(one, there, here[one.reference].digest)
+        if known.list_ and missing:  # the engine may hold one platform of it only
+            commands: tuple[Command, ...] = (planner.copy(f"{one.repository}@{known.digest}", missing, env, cwd),)
+        else:
+            commands = tuple(planner.push(name, env, cwd) for name in missing)
+        jobs.append(Job(one.reference, commands))
     for job in jobs:
         if not job.commands:
             project.runner.show(f"{job.name}: already there")
@@ -53,25 +58,48 @@ def send(project: Project, images: Sequence[Named]) -> list[dict[str, Any]]:
     return [] if project.runner.dry else [row for one in images for row in _pushed(one, done, here)]
 
 
-def send_lists(project: Project, images: Sequence[Named], digests: Mapping[str, str]) -> list[dict[str, Any]]:
+def send_lists(project: Project, images: Sequence[Named], digests: Mapping[str, str]) -> dict[str, str]:
     """Give manifest lists, which the registry holds under their ``digests`` (by reference), all of their names.
+
+    Returns the digests that the names stand for.
 
     Raises RefusedError, before any name is given, when an exact tag holds other content in the registry.
     """
     there = remotes(project, [name for one in images for name in one.references])
     env, cwd, jobs = planner.environment(project.profile), project.cwd, []
+    known = {one.reference: _known_list(project, one, digests[one.reference], there) for one in images}
     for one in images:
-        digest = digests[one.reference]
-        missing = _missing(one, there, digest)
-        for name in missing:
-            if there[name].digest and planner.exact(split_reference(name)[1]):
-                raise planner.refuse_other_content(name, there[name].digest, planner.shown(digest))
-        pinned = f"{one.repository}@{digest}"
+        missing = _missing(one, there, known[one.reference])
+        pinned = f"{one.repository}@{known[one.reference]}"
         jobs.append(Job(one.reference, (planner.copy(pinned, missing, env, cwd),) if missing else ()))
     done = carry_out(project, jobs, _say("pushed"))
-    return [
-        row for one in images for row in _rows(one, digests[one.reference], one.references, done.get(one.reference))
-    ]
+    for one in images:
+        if one.reference not in done:
+            note(f"already there: {one.reference}")
+    return known
+
+
+def _known_list(project: Project, one: Named, digest: str, there: Mapping[str, Remote]) -> str:
+    """Return the digest of a list in the registry: an earlier one's, if that has the same images.
+
+    What is around them, such as BuildKit's provenance, has the time of the build in it. Raises RefusedError when an
+    exact tag has other images.
+    """
+    env, found = planner.environment(project.profile), digest
+    for name in one.references:
+        remote = there[name]
+        if not remote.digest or remote.digest == digest or not planner.exact(split_reference(name)[1]):
+            continue
+        first, second = (
+            planner.platform_digests(
+                capture(planner.raw_list(f"{split_reference(name)[0]}@{which}", env, project.cwd)).stdout
+            )
+            for which in (remote.digest, digest)
+        )
+        if not first or first != second:
+            raise planner.refuse_other_content(name, remote.digest, planner.shown(digest))
+        found = remote.digest
+    return found
 
 
 def _missing(one: Named, there: Mapping[str, Remote], digest: str) -> list[str]:
@@ -79,12 +107,12 @@ def _missing(one: Named, there: Mapping[str, Remote], digest: str) -> list[str]:
     return [name for name in one.references if not digest or there[name].digest != digest]
 
 
-def _known_digest(project: Project, one: Named, image: Image, there: Mapping[str, Remote]) -> str:
-    """Return the digest of a local image in the registry, "" when it is not there yet.
+def _known(project: Project, one: Named, image: Image, there: Mapping[str, Remote]) -> Remote:
+    """Return what a local image is in the registry, without a digest when it is not there yet.
 
     Raises RefusedError when an exact tag is there with other content.
     """
-    found = ""
+    found = Remote()
     for name in one.references:
         remote = there[name]
         repository = split_reference(name)[0]
@@ -94,7 +122,7 @@ def _known_digest(project: Project, one: Named, image: Image, there: Mapping[str
         if planner.same(image, repository, remote) or (
             planner.exact(split_reference(name)[1]) and _same_config(project, name, image, remote)
         ):
-            found = remote.digest
+            found = remote
         elif planner.exact(split_reference(name)[1]):
             raise planner.refuse_other_content(name, remote.digest, planner.local_digest(image, repository))
     return found
@@ -149,9 +177,9 @@ def _say(verb: str) -> Callable[[Job, Done], None]:
     return lambda job, done: note(f"{verb} {job.name} in {show_duration(done.seconds)}")
 
 
-def _pushed(one: Named, done: Mapping[str, Done], here: Mapping[str, str]) -> list[dict[str, Any]]:
+def _pushed(one: Named, done: Mapping[str, Done], here: Mapping[str, Remote]) -> list[dict[str, Any]]:
     sent = done.get(one.reference)
-    digest = planner.digest(sent.output) if sent else here[one.reference]
+    digest = here[one.reference].digest or planner.digest(sent.output if sent else "")
     if sent is None:
         note(f"already there: {one.reference}")
     return _rows(one, digest, one.references, sent)
@@ -188,31 +216,31 @@ def pull(project: Project, services: tuple[str, ...], json: bool) -> None:
     """
     images = _of(project, services)
     there = remotes(project, [name for one in images for name in one.references])
+    env, cwd, jobs = planner.environment(project.profile), project.cwd, []
+    digests = {one.reference: one.pinned or there[one.reference].digest for one in images}
+    alike = {one.reference: _alike(one, digests[one.reference], there) for one in images}
     for one in images:
-        if not there[one.reference].digest:
+        if not digests[one.reference]:
             raise planner.explain("manifest unknown", one.reference).error()
-    env, cwd = planner.environment(project.profile), project.cwd
-    alike = {
-        one.reference: [
-            name
-            for name in one.references
-            if there[name].digest == there[one.reference].digest and split_reference(name)[0] == one.repository
-        ]
-        for one in images
-    }
-    jobs = []
-    for one in images:
-        pinned = f"{one.repository}@{there[one.reference].digest}"
-        retags = tuple(planner.tag(pinned, name, env, cwd) for name in alike[one.reference])
+        pinned = f"{one.repository}@{digests[one.reference]}"
+        retags = (planner.tag(pinned, name, env, cwd) for name in alike[one.reference])
         jobs.append(Job(one.reference, (planner.pull(pinned, env, cwd), *retags)))
     done = carry_out(project, jobs, _say("pulled"))
-    if not project.runner.dry:
-        rows = [
-            row
-            for one in images
-            for row in _rows(one, there[one.reference].digest, alike[one.reference], done[one.reference])
-        ]
-        _report(project, "image.pull", rows, json)
+    if project.runner.dry:
+        return
+    rows = []
+    for one in images:
+        rows += _rows(one, digests[one.reference], alike[one.reference], done[one.reference])
+    _report(project, "image.pull", rows, json)
+
+
+def _alike(one: Named, digest: str, there: Mapping[str, Remote]) -> list[str]:
+    """Return the references in the image's own repository that stand for a digest."""
+    return [
+        name
+        for name in one.references
+        if digest and there[name].digest == digest and split_reference(name)[0] == one.repository
+    ]
 
 
 def promote(source: Project, target: Project, services: tuple[str, ...], json: bool) -> None:
@@ -259,6 +287,8 @@ def _moves(source: Project, target: Project, services: tuple[str, ...]) -> list[
     if source.profile.environment == target.profile.environment:
         raise RefusedError("--from and --to name the same environment", "promote from one environment to another")
     pairs = [(source.stack.service(one.name).image, one) for one in target.stack.built(services)]
+    for _, one in pairs:
+        planner.refuse_pinned(one.image, target.profile.environment)
     there = remotes(source, [name for name, _ in pairs if planner.host(name)])
     local = _local(source, (name for name, _ in pairs if not planner.host(name)))
     if local and source.engine.address != target.engine.address:

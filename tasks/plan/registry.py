@@ -19,6 +19,7 @@ _EXACT = re.compile(r"(?:\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|sha-[0-9a-f]{7,64}(?:
 # No commit stands behind these, so their content is not the same for ever.
 _NOT_EXACT = re.compile(r".*-dirty(?:-.*)?|0\.0\.0-dev(?:-.*)?", re.ASCII)
 _DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b", re.IGNORECASE)
+_PLATFORM = ("os", "architecture", "variant")
 _SHOWN = 19  # "sha256:" and twelve characters, as `docker images` shows
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds
 
@@ -166,6 +167,16 @@ def config_digest(manifest: str) -> str:
         return ""
 
 
+def platform_digests(manifest: str) -> dict[str, str]:
+    """Return the images of a manifest list (JSON) by platform, without what is no image, such as attestations."""
+    try:
+        entries = json.loads(manifest)["manifests"]
+        pairs = [("/".join(str(one["platform"].get(key, "")) for key in _PLATFORM), one["digest"]) for one in entries]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {platform: str(value) for platform, value in pairs if not platform.startswith("unknown/")}
+
+
 @dataclass(frozen=True)
 class Named:
     """One image of the stack and every full reference that it carries; exact ones first.
@@ -176,6 +187,7 @@ class Named:
     services: tuple[str, ...]
     reference: str
     references: tuple[str, ...]
+    pinned: str = ""  # the digest that the Compose file names, if it does
 
     @property
     def repository(self) -> str:
@@ -186,7 +198,9 @@ class Named:
 def _named(service: str, reference: str, carried: Iterable[tuple[str, str]], build: Build) -> Named:
     repository, _ = split_reference(reference)
     every = dict.fromkeys((*(f"{repository}:{one}" for one, _ in carried), *(build.extra.get("tags") or ())))
-    return Named((service,), reference, tuple(sorted(every, key=lambda one: not exact(split_reference(one)[1]))))
+    ordered = tuple(sorted(every, key=lambda one: not exact(split_reference(one)[1])))
+    name, _, pinned = reference.partition("@")
+    return Named((service,), ":".join(split_reference(name)), ordered, pinned)
 
 
 def of_service(service: Service, built: Version) -> Named:
@@ -219,9 +233,19 @@ def images(found: Iterable[Named], environment: str) -> tuple[Named, ...]:
     return tuple(once.values())
 
 
+def refuse_pinned(reference: str, environment: str) -> None:
+    """Raise RefusedError for a reference with a digest: no other content can be given that name."""
+    if "@" in reference:
+        raise RefusedError(
+            f"image {reference} is pinned to a digest (environment {environment})",
+            "take the digest out of the image name in the Compose file",
+        )
+
+
 def require_built(wanted: Sequence[Named], local: Mapping[str, Image], environment: str) -> None:
     """Raise RefusedError for images that are not on the engine, or lack a tag that a build would give them now."""
     for one in wanted:
+        refuse_pinned(f"{one.reference}@{one.pinned}" if one.pinned else "", environment)
         found = local.get(one.reference)
         missing = [name for name in one.references if found is None or name not in found.tags]
         if found is None:
@@ -285,6 +309,11 @@ def copy(source: str, references: Sequence[str], env: Mapping[str, str | Secret]
     """
     names = [word for one in references for word in ("-t", one)]
     return Command(("docker", "buildx", "imagetools", "create", *names, source), env=env, cwd=cwd)
+
+
+def raw_list(reference: str, env: Mapping[str, str | Secret], cwd: str) -> Command:
+    """Return the command that prints a manifest list as Buildx, which has pushed it, finds it."""
+    return Command(("docker", "buildx", "imagetools", "inspect", "--raw", reference), env=env, cwd=cwd, timeout=60)
 
 
 def manifest(reference: str, insecure: bool, env: Mapping[str, str | Secret], cwd: str) -> Command:

@@ -12,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from .registries import CERTIFICATES, IMAGE, LABEL, Registry, Shop, build_image, login, make_shop, registry, trusted
+from .registries import (
+    CERTIFICATES,
+    IMAGE,
+    LABEL,
+    PASSWORD,
+    USER,
+    Registry,
+    Shop,
+    build_image,
+    login,
+    make_shop,
+    registry,
+    trusted,
+)
 from .support import docker, leftovers, remove
 
 _NUMBERS = itertools.count()
@@ -184,6 +197,32 @@ def test_a_promotion_keeps_digests_and_builds_nothing(plain: Registry, shop: Sho
     assert shop.json("image.promote", "--from", "staging", "--to", "prod") == promoted
 
 
+def test_a_promotion_to_an_exact_tag_keeps_what_is_there(plain: Registry, shop: Shop) -> None:
+    shop.inv("image.push", "--env", "staging")
+    shop.environment_file("prod", plain.host, tag="1.4.2")
+    shop.inv("image.promote", "--from", "staging", "--to", "prod")  # the very same
+    shop.environment_file("dev", "")
+    shop.release("v1.5.0", "other content\n")
+    shop.inv("build", "--env", "staging", "--push")
+    refused = shop.inv("image.promote", "--from", "staging", "--to", "prod", code=3)
+
+    assert "web:1.4.2: the registry has 1.4.2 as sha256:" in refused.stderr
+
+
+def test_a_pinned_image_is_pulled_by_its_digest(plain: Registry, shop: Shop) -> None:
+    shop.inv("image.push", "--env", "staging")
+    first = plain.digest(name(shop, "web", "staging"))
+    shop.release("v1.5.0", "other content\n")
+    shop.inv("build", "--env", "staging", "--push")
+    forget(shop)
+    shop.environment_file("prod", plain.host, tag=f"staging@{first}")
+    pulled = shop.json("image.pull", "--env", "prod", "--service", "web")
+
+    assert [one["digest"] for one in pulled["images"]] == [first]
+    assert docker("image", "ls", "-q", f"{plain.host}/{name(shop, 'web', '1.5.0')}") == ""
+    assert "pinned to a digest" in shop.inv("image.push", "--env", "prod", "--service", "web", code=3).stderr
+
+
 def test_a_manifest_list_is_promoted_as_it_is(plain: Registry, shop: Shop) -> None:
     shop.inv("image.push", "--env", "staging")
     for service in ("web", "worker"):
@@ -241,6 +280,24 @@ def test_a_registry_with_a_password(registry_image: None, tmp_path: Path, shops:
             forget(shop)
             pulled = shop.json("image.pull", "--env", "staging")
             assert [one["digest"] for one in pushed["images"]] == [one["digest"] for one in pulled["images"]]
+
+
+def test_the_login_may_be_in_a_credential_helper(
+    registry_image: None, tmp_path: Path, shops: Callable[..., Shop]
+) -> None:
+    answer = json.dumps({"Username": USER, "Secret": PASSWORD})
+    (tmp_path / "bin").mkdir()
+    helper = tmp_path / "bin" / "docker-credential-tests"
+    helper.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{answer}'\n")
+    helper.chmod(0o755)
+    (tmp_path / "config.json").write_text('{"credsStore": "tests"}')
+    with registry(tmp_path, password=True) as closed:
+        shop = shops(closed.host)
+        shop.inv("build", "--env", "staging")
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        pushed = shop.json("image.push", "--env", "staging", DOCKER_CONFIG=str(tmp_path), PATH=path)
+
+        assert all(one["digest"].startswith("sha256:") for one in pushed["images"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the engine's trusted certificates are root's to change")
@@ -334,19 +391,22 @@ def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(plain: Registr
     assert plain.digest(name(shop, "worker", "2.0.0")) != ""
 
 
-@pytest.mark.parametrize("options", [("--tmpfs", "/data:size=1m"), ("--tmpfs", "/data:ro")], ids=["full", "read-only"])
-def test_a_registry_without_space(
-    registry_image: None, tmp_path: Path, shops: Callable[..., Shop], options: tuple[str, ...]
-) -> None:
-    with registry(tmp_path, *options) as full:
-        shop = shops(full.host)
-        large(shop)
-        failed = shop.inv("image.push", "--env", "staging", "--service", "web", code=1)
+def test_a_registry_without_space(registry_image: None, tmp_path: Path, shops: Callable[..., Shop]) -> None:
+    # Both at once: the engine itself tries each layer five times, which takes most of a minute.
+    with registry(tmp_path, "--tmpfs", "/data:size=1m") as full, registry(tmp_path, "--tmpfs", "/data:ro") as fixed:
+        pushes = []
+        for one in (full, fixed):
+            shop = shops(one.host)
+            large(shop)
+            pushes.append((one, shop, started(shop, "image.push", "--env", "staging", "--service", "web")))
+        for one, shop, push in pushes:
+            _, said = push.communicate(timeout=200)
 
-        message, hint = failed.stderr.splitlines()[-2:]
-        assert message.startswith(f"registry {full.host} failed at {full.host}/{name(shop, 'web', '2.0.0')}")
-        assert "a disk that is full or read-only" in hint
-        assert full.digest(name(shop, "web", "2.0.0")) == ""
+            assert push.returncode == 1, said
+            message, hint = said.splitlines()[-2:]
+            assert message.startswith(f"registry {one.host} failed at {one.host}/{name(shop, 'web', '2.0.0')}")
+            assert "a disk that is full or read-only" in hint
+            assert one.digest(name(shop, "web", "2.0.0")) == ""
 
 
 def classic_store() -> bool:

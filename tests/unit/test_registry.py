@@ -89,6 +89,15 @@ def test_an_image_without_a_registry_is_refused() -> None:
         registry.images([registry.of_service(one, built())], "dev")
 
 
+def test_an_image_that_is_pinned_is_known_by_its_tag_and_its_digest() -> None:
+    one = service("web", image=f"{REPOSITORY}:staging@{A}", build={"context": "/srv"})
+    found = registry.of_service(one, built())
+
+    assert (found.reference, found.pinned) == (f"{REPOSITORY}:staging", A)
+    with pytest.raises(RefusedError, match=f"image {REPOSITORY}:staging@{A} is pinned to a digest"):
+        registry.require_built([found], {}, "staging")
+
+
 def test_a_project_that_builds_nothing_has_nothing_to_push() -> None:
     with pytest.raises(InputError, match="no service of the project has a build section"):
         registry.images([], "dev")
@@ -134,6 +143,18 @@ def test_the_refusal_of_other_content_names_the_tag_and_both_digests() -> None:
 def test_a_manifest_names_its_configuration() -> None:
     assert registry.config_digest(json.dumps({"config": {"digest": A}})) == A
     assert [registry.config_digest(text) for text in ("", "no such manifest", "[]", "{}")] == [""] * 4
+
+
+def test_the_images_of_a_manifest_list_are_known_by_platform() -> None:
+    entries = [
+        {"digest": A, "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": B, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+        {"digest": "sha256:c", "platform": {"os": "unknown", "architecture": "unknown"}},
+    ]
+
+    assert registry.platform_digests(json.dumps({"manifests": entries})) == {"linux/amd64/": A, "linux/arm/v7": B}
+    for text in ("", "[]", '{"config": {}}', '{"manifests": [{"digest": "x"}]}', '{"manifests": [{"platform": 1}]}'):
+        assert registry.platform_digests(text) == {}
 
 
 def test_the_digest_is_read_from_what_docker_prints() -> None:
