@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,8 +222,8 @@ class Engine(Records):
 
     @functools.cached_property
     def _logins(self) -> Any:
-        directory = Path(self._environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
-        file = directory / "config.json"
+        warnings.filterwarnings("ignore", module=r"docker\.credentials")  # it raises as well
+        file = Path(self._environment.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
         return logins.load_config(str(file)) if file.exists() else logins.AuthConfig({})
 
     def remote(self, reference: str) -> Remote:

@@ -50,18 +50,32 @@ class Fault:
     message: str
     hint: str
     passing: bool = False
-    refused: bool = True
+    exit_code: int = RefusedError.exit_code
 
     def error(self) -> SlipwayError:
         """Return the error to raise: exit code 3 where something has to be mended first, 1 where a transfer failed."""
-        return RefusedError(self.message, self.hint) if self.refused else CommandError(self.message, 1, self.hint)
+        for kind in (InputError, RefusedError):
+            if self.exit_code == kind.exit_code:
+                return kind(self.message, self.hint)
+        return CommandError(self.message, self.exit_code, self.hint)
 
 
 # What the engine says, by the words that only this fault has; the first that fits counts. {host}, {name} are filled in.
 _FAULTS: tuple[tuple[str, Fault], ...] = (
     (
+        r"invalid reference format",
+        Fault("{name} is not the name of an image", "correct it in the Compose file or the profile", exit_code=2),
+    ),
+    (
+        r"credentials store error|error getting credentials|docker-credential-",
+        Fault(
+            "Docker's credential helper does not answer for {host}",
+            "install the helper that credsStore or credHelpers of Docker's config.json names, or correct it there",
+        ),
+    ),
+    (
         r"no space left on device|quota|insufficient storage|\b507\b",
-        Fault("registry {host} has no space for {name}", "free space there, or ask for a larger quota", refused=False),
+        Fault("registry {host} has no space for {name}", "free space there, or ask for a larger quota", exit_code=1),
     ),
     (
         r"x509:|certificate|server gave HTTP response to HTTPS client",
@@ -104,7 +118,7 @@ _FAULTS: tuple[tuple[str, Fault], ...] = (
     ),
     (
         r"toomanyrequests|too many requests|\b429\b",
-        Fault("registry {host} wants fewer requests", "try again later", passing=True, refused=False),
+        Fault("registry {host} wants fewer requests", "try again later", passing=True, exit_code=1),
     ),
     (
         r"connection refused|connection reset|no route to host|network is unreachable|broken pipe|\beof\b|"
@@ -113,7 +127,7 @@ _FAULTS: tuple[tuple[str, Fault], ...] = (
             "registry {host} is not reachable ({words})",
             "is it running, and does the engine's host reach it?",
             passing=True,
-            refused=False,
+            exit_code=1,
         ),
     ),
     (
@@ -122,7 +136,7 @@ _FAULTS: tuple[tuple[str, Fault], ...] = (
             "registry {host} failed at {name} ({words})",
             "its log says why; a disk that is full or read-only looks like this",
             passing=True,
-            refused=False,
+            exit_code=1,
         ),
     ),
 )
@@ -143,9 +157,9 @@ def explain(text: str, reference: str) -> Fault:
                 fault.message.format(**values),
                 fault.hint.format(**values),
                 fault.passing and not tried,
-                fault.refused,
+                fault.exit_code,
             )
-    return Fault(f"registry {values['host']}: {words}", "the words are the engine's", refused=False)
+    return Fault(f"registry {values['host']}: {words}", "the words are the engine's", exit_code=1)
 
 
 def wait(attempt: int) -> float:

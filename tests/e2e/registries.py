@@ -33,7 +33,7 @@ def build_image() -> None:
     local = "slipway-base/debian:trixie"
     base = local if docker("image", "ls", "-q", local) else "debian:trixie"
     subprocess.run(
-        ["docker", "build", "--quiet", "--tag", IMAGE, "--label", LABEL, "-"],
+        ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", IMAGE, "--label", LABEL, "-"],
         input=_DOCKERFILE.format(base=base),
         text=True,
         capture_output=True,

@@ -409,14 +409,32 @@ def test_a_registry_without_space(registry_image: None, tmp_path: Path, shops: C
             assert one.digest(name(shop, "web", "2.0.0")) == ""
 
 
-def classic_store() -> bool:
-    """Whether the engine has the older image store."""
-    return "io.containerd" not in docker("info", "--format", "{{.DriverStatus}}")
+def limited() -> bool:
+    """Whether the builder in use is that of an engine with the older image store."""
+    drivers = [line.split()[1] for line in docker("buildx", "inspect").splitlines() if line.startswith("Driver:")]
+    return drivers == ["docker"] and "io.containerd" not in docker("info", "--format", "{{.DriverStatus}}")
+
+
+def test_two_platforms_become_one_list(plain: Registry, shop: Shop) -> None:
+    if limited():
+        pytest.skip("the builder in use builds one platform; BUILDX_BUILDER may name another")
+    words = ("build", "--env", "staging", "--push", "--platform", "linux/amd64,linux/arm64")
+    built = shop.json(*words)
+
+    (digest,) = [one["digest"] for one in built["images"] if one["service"] == "web"]
+    assert {plain.digest(name(shop, "web", tag)) for tag in ("1.4.2", "staging", "latest")} == {digest}
+    listed = docker("buildx", "imagetools", "inspect", f"{plain.host}/{name(shop, 'web', 'staging')}")
+    assert "linux/amd64" in listed
+    assert "linux/arm64" in listed
+    assert "already there" in shop.inv(*words).stderr
+    shop.release("v1.4.2", "other content\n")
+    assert "keeps its content" in shop.inv(*words, code=3).stderr
+    assert plain.digest(name(shop, "web", "staging")) == digest
 
 
 def test_a_builder_that_cannot_is_refused_before_the_build(plain: Registry, shop: Shop) -> None:
-    if not classic_store():
-        pytest.skip("the engine keeps its images in containerd, and so it can")
+    if not limited():
+        pytest.skip("the builder in use can")
     two = "linux/amd64,linux/arm64"
     refused = shop.inv("build", "--env", "staging", "--push", "--platform", two, code=3)
     assert refused.stderr.splitlines()[0] == f"builder default (driver docker) cannot build {two} as one image"

@@ -198,6 +198,9 @@ PING = f'Get "https://{HOST}/v2/": '
         ("received unexpected HTTP status: 507 Insufficient Storage", "has no space for", 1, False),
         ("unknown: write /data/blob: no space left on device", "has no space for", 1, False),
         ("An image does not exist locally with the tag: shop/web", "is not on the engine", 3, False),
+        ("invalid reference format", f"{REPOSITORY}:1.4.2 is not the name of an image", 2, False),
+        ("Credentials store error: StoreError('docker-credential-x not installed or not available in PATH')",
+         f"Docker's credential helper does not answer for {HOST}", 3, False),
         ("a word that nobody knows", f"registry {HOST}: a word that nobody knows", 1, False),
         ("", f"registry {HOST}: no message", 1, False),
     ],
@@ -211,7 +214,7 @@ def test_a_failure_is_one_line_with_a_mend(words: str, line: str, code: int, pas
     assert "\n" not in fault.message
     assert fault.hint
     assert fault.passing is passing
-    assert isinstance(fault.error(), RefusedError if code == 3 else CommandError)
+    assert isinstance(fault.error(), {2: InputError, 3: RefusedError}.get(code, CommandError))
     assert fault.error().exit_code == code
 
 
