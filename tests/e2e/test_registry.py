@@ -1,6 +1,7 @@
 """Images on their way to a real registry and back: by digest, again after a fault, and never over a release."""
 
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -331,11 +332,17 @@ def test_a_registry_that_is_not_there(plain: Registry, shop: Shop) -> None:
     assert lines[2].startswith("  hint: ")
 
 
-def started(shop: Shop, *words: str) -> "subprocess.Popen[str]":
-    """Start a task."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(shop: Shop, *words: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run a task beside the test; it has ended when the block does."""
+    with subprocess.Popen(
         shop.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shop.environment()
-    )
+    ) as task:
+        try:
+            yield task
+        finally:
+            if task.poll() is None:
+                task.terminate()
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -348,11 +355,11 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def test_a_registry_that_comes_back_gets_everything(plain: Registry, shop: Shop) -> None:
     plain.stop()
-    push = started(shop, "image.push", "--env", "staging")
-    assert push.stderr
-    assert "trying again in 1 s (1 of 4)" in push.stderr.readline()
-    plain.start()
-    _, said = push.communicate(timeout=60)
+    with started(shop, "image.push", "--env", "staging") as push:
+        assert push.stderr
+        assert "trying again in 1 s (1 of 4)" in push.stderr.readline()
+        plain.start()
+        _, said = push.communicate(timeout=60)
 
     assert push.returncode == 0, said
     assert plain.digest(name(shop, "web", "latest")) == plain.digest(name(shop, "web", "1.4.2")) != ""
@@ -367,12 +374,12 @@ def large(shop: Shop) -> None:
 
 def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(plain: Registry, shop: Shop) -> None:
     large(shop)
-    push = started(shop, "image.push", "--env", "staging")
-    until(lambda: "http.request.method=POST" in plain.log())
-    plain.stop()
-    time.sleep(1)
-    plain.start()
-    _, said = push.communicate(timeout=120)
+    with started(shop, "image.push", "--env", "staging") as push:
+        until(lambda: "http.request.method=POST" in plain.log())
+        plain.stop()
+        time.sleep(1)
+        plain.start()
+        _, said = push.communicate(timeout=120)
 
     assert push.returncode == 0, said
     assert plain.digest(name(shop, "worker", "2.0.0")) != ""
@@ -380,10 +387,10 @@ def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(plain: Regi
 
 def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(plain: Registry, shop: Shop) -> None:
     large(shop)
-    push = started(shop, "image.push", "--env", "staging")
-    until(lambda: "http.request.method=POST" in plain.log())
-    push.send_signal(signal.SIGTERM)
-    _, said = push.communicate(timeout=30)
+    with started(shop, "image.push", "--env", "staging") as push:
+        until(lambda: "http.request.method=POST" in plain.log())
+        push.send_signal(signal.SIGTERM)
+        _, said = push.communicate(timeout=30)
 
     assert push.returncode == 143, said
     assert "Traceback" not in said
@@ -393,12 +400,14 @@ def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(plain: Registr
 
 def test_a_registry_without_space(registry_image: None, tmp_path: Path, shops: Callable[..., Shop]) -> None:
     # Both at once: the engine itself tries each layer five times, which takes most of a minute.
-    with registry(tmp_path, "--tmpfs", "/data:size=1m") as full, registry(tmp_path, "--tmpfs", "/data:ro") as fixed:
+    with contextlib.ExitStack() as stack:
         pushes = []
-        for one in (full, fixed):
+        for options in ("/data:size=1m", "/data:ro"):
+            one = stack.enter_context(registry(tmp_path, "--tmpfs", options))
             shop = shops(one.host)
             large(shop)
-            pushes.append((one, shop, started(shop, "image.push", "--env", "staging", "--service", "web")))
+            words = ("image.push", "--env", "staging", "--service", "web")
+            pushes.append((one, shop, stack.enter_context(started(shop, *words))))
         for one, shop, push in pushes:
             _, said = push.communicate(timeout=200)
 
