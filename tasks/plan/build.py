@@ -250,7 +250,7 @@ def _passed_on(key: str, stack: Stack) -> bool:
 
 
 def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options, cwd: str) -> Command:
-    where = () if options.by_digest else ("--push",) if options.push else ("--load",)
+    where = () if options.by_digest else ("--load",)
     return Command(
         ("docker", "buildx", "bake", "-f", "-", *where),
         env={key: value for key, value in profile.compose_env().items() if _passed_on(key, stack)},

@@ -333,10 +333,10 @@ def test_a_registry_that_is_not_there(plain: Registry, shop: Shop) -> None:
 
 
 @contextlib.contextmanager
-def started(shop: Shop, *words: str) -> "Iterator[subprocess.Popen[str]]":
+def started(shop: Shop, *words: str, **extra: str) -> "Iterator[subprocess.Popen[str]]":
     """Run a task beside the test; it has ended when the block does."""
     with subprocess.Popen(
-        shop.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shop.environment()
+        shop.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shop.environment(**extra)
     ) as task:
         try:
             yield task
@@ -382,6 +382,21 @@ def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(plain: Regi
         _, said = push.communicate(timeout=120)
 
     assert push.returncode == 0, said
+    assert plain.digest(name(shop, "worker", "2.0.0")) != ""
+
+
+def test_a_registry_that_hangs_is_asked_again(plain: Registry, shop: Shop) -> None:
+    large(shop)
+    with started(shop, "image.push", "--env", "staging", PUSH_TIMEOUT="4s") as push:
+        until(lambda: "http.request.method=POST" in plain.log())
+        docker("pause", plain.container)
+        assert push.stderr
+        said = push.stderr.readline()
+        docker("unpause", plain.container)
+        _, more = push.communicate(timeout=120)
+
+        assert "(no answer within 4 s): trying again in 1 s (1 of 4)" in said
+        assert push.returncode == 0, more
     assert plain.digest(name(shop, "worker", "2.0.0")) != ""
 
 
