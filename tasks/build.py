@@ -8,8 +8,8 @@ HELP = {
     "target": "build this stage instead of the one the Compose file names; tagged <tag>-<target>",
     "no-cache": "ignore the build cache",
     "pull": "ask the registry for newer base images",
-    "push": "push to the registry instead of loading into the engine",
-    "platform": "os/arch to build for; may be given several times",
+    "push": "push all tags to the registry after the build",
+    "platform": "os/arch to build for; several with commas, or given several times",
     "json": "one JSON document on stdout",
 }
 
@@ -31,7 +31,14 @@ def all_(
     from .host.project import Project
     from .plan.build import Options
 
-    options = Options(tuple(service or ()), target, no_cache, pull, push, tuple(platform or ()))
+    options = Options(
+        tuple(service or ()),
+        target,
+        no_cache,
+        pull,
+        push,
+        tuple(",".join(platform or ()).split(",")) if platform else (),
+    )
     builds.run(Project(c, env), options, json)
 
 

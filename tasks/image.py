@@ -4,6 +4,7 @@ from invoke import Context, task
 
 _ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
 _JSON = "one JSON document on stdout"
+_SERVICE = "only this service; may be given several times"
 
 
 @task(name="list", help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
@@ -16,7 +17,7 @@ def list_(c: Context, env: str = "", json: bool = False) -> None:
 
 
 @task(
-    help={"env": _ENV, "service": "only this service; may be given several times", "json": _JSON},
+    help={"env": _ENV, "service": _SERVICE, "json": _JSON},
     iterable=["service"],
     auto_shortflags=False,
 )
@@ -35,3 +36,39 @@ def bases(c: Context, env: str = "", force: bool = False) -> None:
     from .host.project import Project
 
     provision.bases(Project(c, env), force)
+
+
+@task(help={"env": _ENV, "service": _SERVICE, "json": _JSON}, iterable=["service"], auto_shortflags=False)
+def push(c: Context, env: str = "", service: list[str] | None = None, json: bool = False) -> None:
+    """Push all tags of the images to their registry; an exact version that is there keeps its content."""
+    from .host import registry
+    from .host.project import Project
+
+    registry.push(Project(c, env), tuple(service or ()), json)
+
+
+@task(help={"env": _ENV, "service": _SERVICE, "json": _JSON}, iterable=["service"], auto_shortflags=False)
+def pull(c: Context, env: str = "", service: list[str] | None = None, json: bool = False) -> None:
+    """Pull the images from their registry by digest."""
+    from .host import registry
+    from .host.project import Project
+
+    registry.pull(Project(c, env), tuple(service or ()), json)
+
+
+@task(
+    help={
+        "from": "environment whose images are promoted",
+        "to": "environment that gets them",
+        "service": _SERVICE,
+        "json": _JSON,
+    },
+    iterable=["service"],
+    auto_shortflags=False,
+)
+def promote(c: Context, from_: str, to: str, service: list[str] | None = None, json: bool = False) -> None:
+    """Give the images of one environment the names of another: the same digests, no rebuild."""
+    from .host import registry
+    from .host.project import Project
+
+    registry.promote(Project(c, from_), Project(c, to), tuple(service or ()), json)

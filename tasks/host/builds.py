@@ -1,17 +1,24 @@
 """Carries out builds and reports on images."""
 
+import json as documents
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..plan import build as planner
+from ..plan import registry
 from ..plan.errors import CheckError, CommandError
 from ..plan.facts import Image
 from ..plan.size import SizeReport, report
 from ..plan.units import show_duration, show_size
 from ..plan.version import tags
+from . import builders
 from .machine import free_bytes
 from .output import emit_json, emit_table, note
 from .project import Project
+from .registry import send, send_lists
 
 DIGEST_LENGTH = 19  # "sha256:" and twelve characters, as `docker images` shows
 
@@ -26,6 +33,7 @@ def plan(
     made = planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images, all_tags)
     if made.ignored:
         note(f"not passed to the build, buildx bake has no word for it: {', '.join(made.ignored)}")
+    builders.check(project, made, options)
     return made
 
 
@@ -47,13 +55,57 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
     """Build the selected services in one graph and report their images.
 
     Services whose inputs have not changed since their image was built are left out, unless an option asks for more.
+    To push is a step after the build: what the registry has under an exact tag is compared with what was built.
     """
-    build = plan(project, options, only_changed=not options.forced, all_tags=True)
+    if options.push and len(_platforms(project, options)) > 1 and builders.in_use(project).driver != "docker":
+        _run_lists(project, options, json)
+        return
+    build = plan(project, replace(options, push=False), only_changed=not options.forced, all_tags=True)
+    pushed = _of(project, build) if options.push else ()
     before = {} if project.runner.dry else _images(project, build)
     started = time.monotonic()
     carry_out(project, build)
-    if not project.runner.dry:
-        _report(project, build, before, time.monotonic() - started, json)
+    if project.runner.dry:
+        for name in (name for one in pushed for name in one.references):
+            project.runner.run(registry.push(name, registry.environment(project.profile), project.cwd))
+        return
+    seconds = time.monotonic() - started
+    if pushed:
+        send(project, pushed)
+    _report(project, build, before, seconds, json)
+
+
+def _of(project: Project, build: planner.BuildPlan) -> tuple[registry.Named, ...]:
+    return registry.images(map(registry.of_target, build.every), project.profile.environment)
+
+
+def _platforms(project: Project, options: planner.Options) -> set[str]:
+    own = (service.recipe().extra.get("platforms") or () for service in project.stack.built(options.services))
+    return set(options.platforms or project.profile.words("PLATFORMS")) or max(map(set, own), key=len, default=set())
+
+
+def _run_lists(project: Project, options: planner.Options, json: bool) -> None:
+    """Build images of several platforms: straight into the registry, the engine cannot hold them."""
+    build = plan(project, replace(options, by_digest=True))
+    images, started = _of(project, build), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="slipway-") as directory:
+        file = Path(directory, "metadata.json")
+        command = build.command
+        if command is not None and not project.runner.dry:
+            command = replace(command, argv=(*command.argv, "--metadata-file", str(file)))
+        carry_out(project, replace(build, command=command))
+        if project.runner.dry:
+            project.runner.show(f"then names by digest: {', '.join(name for one in images for name in one.references)}")
+            return
+        digests = planner.digests(build, documents.loads(file.read_text(encoding="utf-8")))
+    seconds = time.monotonic() - started
+    digests = send_lists(project, images, digests)
+    rows = [
+        # Its size is that of no single image.
+        _row(one, digests[one.reference], 0, seconds, False)
+        for one in build.every
+    ]
+    _show(project, rows, seconds, json)
 
 
 def _images(project: Project, build: planner.BuildPlan) -> dict[str, Image]:
@@ -63,21 +115,28 @@ def _images(project: Project, build: planner.BuildPlan) -> dict[str, Image]:
 
 def _report(project: Project, build: planner.BuildPlan, before: dict[str, Image], seconds: float, json: bool) -> None:
     after = _images(project, build)
-    rows: list[dict[str, Any]] = []
+    rows = []
     for one in build.every:
         image, earlier = after.get(one.reference), before.get(one.reference)
-        rows.append(
-            {
-                "service": one.service,
-                "target": one.target,
-                "reference": one.reference,
-                "digest": image.id if image else "",
-                "size": image.size if image else 0,
-                # One graph builds them all: the time is the graph's.
-                "seconds": round(seconds, 2),
-                "cached": bool(image and earlier and image.id == earlier.id),
-            }
-        )
+        cached = bool(image and earlier and image.id == earlier.id)
+        rows.append(_row(one, image.id if image else "", image.size if image else 0, seconds, cached))
+    _show(project, rows, seconds, json)
+
+
+def _row(one: planner.Target, digest: str, size: int, seconds: float, cached: bool) -> dict[str, Any]:
+    return {
+        "service": one.service,
+        "target": one.target,
+        "reference": one.reference,
+        "digest": digest,
+        "size": size,
+        # One graph builds them all: the time is the graph's.
+        "seconds": round(seconds, 2),
+        "cached": cached,
+    }
+
+
+def _show(project: Project, rows: list[dict[str, Any]], seconds: float, json: bool) -> None:
     if json:
         emit_json({"schema": "slipway/build/v1", "environment": project.profile.environment, "images": rows})
         return
@@ -89,7 +148,7 @@ def _report(project: Project, build: planner.BuildPlan, before: dict[str, Image]
                 row["target"] or "(last)",
                 row["reference"],
                 row["digest"][:DIGEST_LENGTH],
-                show_size(row["size"]),
+                show_size(row["size"]) if row["size"] else "-",
                 "unchanged" if row["cached"] else "built",
             )
             for row in rows

@@ -1,14 +1,17 @@
 """The only place that talks to the Docker engine through its SDK; returns plain data."""
 
 import contextlib
+import functools
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import docker
+from docker import auth as logins
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import kwargs_from_env
 
@@ -22,6 +25,7 @@ from ..plan.facts import (
     ImageLayer,
     NamedResource,
     Owned,
+    Remote,
 )
 from .engine_facts import container_from_inspect, container_from_list
 from .engine_records import Records
@@ -55,7 +59,7 @@ class Engine(Records):
     """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        environment = {**os.environ, **(environment or {})}
+        environment = self._environment = {**os.environ, **(environment or {})}
         self.address, tls = _address(environment)
         try:
             options: dict[str, Any] = {"tls": tls} if tls else {}
@@ -78,10 +82,14 @@ class Engine(Records):
         """Whether the engine runs on this very machine, so that its ports are ours."""
         return self.address.startswith(("unix://", "http+unix://"))
 
+    def info(self) -> Mapping[str, Any]:
+        """Return what ``docker info`` shows."""
+        with self._answering():
+            return dict(self._api.info())
+
     def root_directory(self) -> str:
         """Return the directory on the engine's host that holds its data."""
-        with self._answering():
-            return str(self._api.info()["DockerRootDir"])
+        return str(self.info()["DockerRootDir"])
 
     @contextlib.contextmanager
     def _answering(self) -> Iterator[None]:
@@ -224,11 +232,28 @@ class Engine(Records):
 
     def reaches(self, reference: str) -> bool:
         """Whether the engine can get an image from its registry (asks for the manifest, pulls nothing)."""
+        return bool(self.remote(reference).digest)
+
+    @functools.cached_property
+    def _logins(self) -> Any:
+        warnings.filterwarnings("ignore", module=r"docker\.credentials")  # it raises as well
+        file = Path(self._environment.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
+        return logins.load_config(str(file)) if file.exists() else logins.AuthConfig({})
+
+    def remote(self, reference: str) -> Remote:
+        """Return what a registry has under a reference. The engine asks it, with its own TLS settings.
+
+        The credentials are those of ``docker login``, from the directory that DOCKER_CONFIG names.
+        """
         try:
-            self._api.inspect_distribution(reference)
-        except (DockerException, OSError):
-            return False
-        return True
+            registry, _ = logins.resolve_repository_name(reference)
+            auth = logins.resolve_authconfig(self._logins, registry, credstore_env=self._environment)
+            found = self._api.inspect_distribution(reference, auth_config=auth or {})["Descriptor"]
+        except NotFound:
+            return Remote()
+        except (DockerException, OSError) as error:
+            return Remote(fault=str(getattr(error, "explanation", None) or error))
+        return Remote(str(found["digest"]), list_=str(found["mediaType"]).endswith(("list.v2+json", "index.v1+json")))
 
     def has_file(self, container_id: str, path: str) -> bool:
         """Whether a path exists in a container's file system; starts nothing in it."""

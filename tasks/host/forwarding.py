@@ -3,11 +3,11 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Protocol
 
-from .output import at_terminal
+from .output import at_terminal, note
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 20.0  # seconds that a child has to end after a signal was passed on, before it is killed
@@ -25,7 +25,54 @@ class Child(Protocol):
 
 @contextlib.contextmanager
 def postponed() -> Iterator[None]:
-    """Keep signals waiting until the end of a short block: between a deed and our knowing of it, things get lost."""
+    """Keep signals waiting until the end of a block: between a deed and our knowing of it, things get lost.
+
+    Of the main thread only; commands in the block do not hear of them either.
+    """
+    received: list[int] = []
+    try:
+        with _kept_back(received.append):
+            yield
+    finally:
+        if received:
+            signal.raise_signal(received[0])
+
+
+@contextlib.contextmanager
+def undisturbed(message: str) -> Iterator[None]:
+    """Let no signal end a block, nor reach the commands in it; whoever sends one is told ``message``."""
+    with _kept_back(lambda _: note(message)):
+        yield
+
+
+class _KeepBack:
+    """A handler in whose time commands hear of no signal."""
+
+    def __init__(self, handle: Callable[[int], None]) -> None:
+        self._handle = handle
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self._handle(number)
+
+
+@contextlib.contextmanager
+def _kept_back(handle: Callable[[int], None]) -> Iterator[None]:
+    earlier = {number: signal.signal(number, _KeepBack(handle)) for number in FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def kept_back() -> bool:
+    """Whether signals are kept from commands now."""
+    return isinstance(signal.getsignal(signal.SIGTERM), _KeepBack)
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """Start threads that no signal interrupts: they keep what they were started with, signals are for the main one."""
     earlier = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
         yield

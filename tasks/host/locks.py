@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..plan.errors import LockLostError, RefusedError, SlipwayError
 from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, time_to_live
 from ..plan.units import show_duration
-from .forwarding import postponed
+from .forwarding import blocked, postponed
 from .output import confirm, note
 from .project import Project
 
@@ -122,7 +122,7 @@ def held(project: Project, reason: str, wait: float = 0.0, scope: str = DEPLOY) 
         taken = _take_in_turn(project, locks, wanted, wait)
         handle = Handle(locks, taken)
         renewal = _Renewal(project, handle, wanted.ttl)
-        with postponed():  # a thread keeps what it was started with: signals are for the main one
+        with blocked():
             renewal.start()
         yield handle
     finally:

@@ -20,6 +20,7 @@ from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
 from . import builds
+from .forwarding import undisturbed
 from .output import note
 from .project import Project, model
 from .rollouts import Rollout, blame, drained, proxy, settled, switch
@@ -144,7 +145,7 @@ class Deployment:
                 raise
             with _unless_lost():
                 self._verify()
-            with self._project.runner.undisturbed(_UNDISTURBED):
+            with undisturbed(_UNDISTURBED):
                 self._go_back(fresh, before, error)
             raise
         return done

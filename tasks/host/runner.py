@@ -109,7 +109,6 @@ class Runner:
     def __init__(self, dry: bool = False, echo: bool = False) -> None:
         self.dry = dry
         self._echo = echo
-        self._undisturbed = False
         self._exported: dict[str, object] = {}
         self._cwd = self._home = str(Path.cwd())
 
@@ -198,25 +197,13 @@ class Runner:
             )
 
     @contextlib.contextmanager
-    def undisturbed(self, message: str) -> Iterator[None]:
-        """Let no signal end a block, nor reach the commands in it; whoever sends one is told ``message``."""
-        earlier = {number: signal.signal(number, lambda *_: note(message)) for number in forwarding.FORWARDED}
-        self._undisturbed = True
-        try:
-            yield
-        finally:
-            self._undisturbed = False
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-
-    @contextlib.contextmanager
     def _running(
         self, command: Command, stdout: int | None, stderr: int | None, received: list[int]
     ) -> "Iterator[subprocess.Popen[str]]":
         """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
         started: list[subprocess.Popen[str]] = []
         try:
-            with contextlib.nullcontext() if self._undisturbed else forwarding.forwarding(started, received):
+            with contextlib.nullcontext() if forwarding.kept_back() else forwarding.forwarding(started, received):
                 started.append(self._popen(command, stdout, stderr))
                 for number in received:
                     started[0].send_signal(number)
@@ -257,7 +244,7 @@ class Runner:
                 env=_environment(command),
                 text=True,
                 errors="replace",
-                start_new_session=self._undisturbed,  # a terminal's Ctrl-C does not reach it
+                start_new_session=forwarding.kept_back(),  # a terminal's Ctrl-C does not reach it
                 preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
 

@@ -1,34 +1,11 @@
-"""Signals beyond what the runner passes on: work that none may interrupt, children that do not outlive us."""
+"""Children that do not outlive us."""
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
-from ..plan.errors import StoppedError
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
-
-
-@contextmanager
-def deferred() -> Iterator[None]:
-    """Let no signal interrupt a block; raises StoppedError after it when one came. Of the main thread only."""
-    received: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-
-    earlier = {number: signal.signal(number, remember) for number in _STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-    if received:
-        raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
 
 
 def die_with(parent: int) -> Callable[[], None] | None:

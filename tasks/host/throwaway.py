@@ -19,11 +19,11 @@ from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
 from . import boxes, rollouts
+from .forwarding import postponed
 from .output import note
 from .project import Project
 from .reports import Run
 from .runner import capture
-from .signals import deferred
 
 _LINES = 60  # of each log that explains why a stack did not come up
 _TRIES = 20  # looks until nothing of a removed stack is left: the engine may be about to remove it already
@@ -156,7 +156,7 @@ def removed(project: Project, copy: Copy) -> Iterator[None]:
             words = ("-p", copy.name, "down", "--volumes", "--remove-orphans")
             project.runner.run(compose(project.profile, *words, cwd=project.cwd, reason=f"remove {copy.name}"))
         elif not copy.keep:
-            with deferred():
+            with postponed():
                 _remove(project, copy.owner, copy.name)
 
 
@@ -180,7 +180,7 @@ def remove(project: Project, stack: Found) -> None:
         for words in planner.removals(stack.parts):
             project.runner.run(docker(project, words))
         return
-    with deferred():
+    with postponed():
         _remove(project, project.stack.project, stack.name)
 
 
@@ -193,7 +193,7 @@ def remove_stale(project: Project) -> None:
     owner = project.stack.project
     for one in planner.stale(planner.found(_owned(project, owner)), boxes.gone):
         note(f"{one.name}: left behind by a run that was killed, removed")
-        with deferred():
+        with postponed():
             _remove(project, owner, one.name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from .builder import caches
 from .command import Command
 from .dockerfile import Dockerfile
 from .errors import InputError
@@ -31,11 +32,12 @@ class Options:
     pull: bool = False
     push: bool = False
     platforms: tuple[str, ...] = ()
+    by_digest: bool = False  # push what is built without any name; it gets its names when it is known to be allowed
 
     @property
     def forced(self) -> bool:
         """Whether BuildKit has to run even when no input has changed on this machine."""
-        return self.no_cache or self.pull or self.push or bool(self.target or self.platforms)
+        return self.no_cache or self.pull or bool(self.target or self.platforms)
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,8 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "secret": _secrets(target, profile, stack),
         "ssh": list(extra.get("ssh") or []),
         "platforms": list(extra.get("platforms") or []),
-        "cache-from": [*(extra.get("cache_from") or []), *profile.text("CACHE_FROM").split()],
-        "cache-to": [*(extra.get("cache_to") or []), *profile.text("CACHE_TO").split()],
+        "cache-from": caches(extra, profile, target.service, "cache_from"),
+        "cache-to": caches(extra, profile, target.service, "cache_to"),
         "no-cache": options.no_cache or bool(extra.get("no_cache")),
         "pull": options.pull or bool(extra.get("pull")),
         "network": str(extra.get("network") or ""),
@@ -218,6 +220,9 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "shm-size": str(extra.get("shm_size") or ""),
         "ulimits": _ulimits(extra.get("ulimits") or {}),
     }
+    if options.by_digest:
+        entry["output"] = [f"type=image,name={repository},push-by-digest=true,name-canonical=true,push=true"]
+        entry["tags"] = []
     return {key: value for key, value in entry.items() if value not in ("", [], {}, False)}
 
 
@@ -245,9 +250,9 @@ def _passed_on(key: str, stack: Stack) -> bool:
 
 
 def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options, cwd: str) -> Command:
-    argv = ["docker", "buildx", "bake", "-f", "-", "--push" if options.push else "--load"]
+    where = () if options.by_digest else ("--load",)
     return Command(
-        tuple(argv),
+        ("docker", "buildx", "bake", "-f", "-", *where),
         env={key: value for key, value in profile.compose_env().items() if _passed_on(key, stack)},
         stdin=bake_file(targets, profile, stack, options),
         cwd=cwd,
@@ -338,6 +343,14 @@ def _refuse_secret_arguments(targets: Iterable[Target], profile: Profile) -> Non
                     f"build argument {name} of service {target.service} holds a secret of the profile",
                     "arguments stay in the image's history: use build.secrets of the Compose file",
                 )
+
+
+def digests(build: BuildPlan, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digest of each built image, by reference, from the metadata that bake writes."""
+    return {
+        one.reference: str((metadata.get(_bake_name(one.service)) or {}).get("containerimage.digest", ""))
+        for one in build.targets
+    }
 
 
 def explain_failure(output: str, exit_code: int, free_bytes: int | None) -> tuple[str, str]:

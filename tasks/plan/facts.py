@@ -55,6 +55,18 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """What a registry has under one reference: ``digest`` is "" when there is nothing.
+
+    ``fault`` is what the engine said when the registry could not be asked. A ``list_`` stands for several platforms.
+    """
+
+    digest: str = ""
+    fault: str = ""
+    list_: bool = False
+
+
+@dataclass(frozen=True)
 class ImageLayer:
     """One instruction of an image and what it adds, in bytes."""
 

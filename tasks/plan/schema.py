@@ -53,6 +53,7 @@ FLAG = _choice("true", "false")
 # Compose's own switches also know 1 and 0: https://docs.docker.com/compose/how-tos/environment-variables/envvars/
 SWITCH = _choice("true", "false", "1", "0")
 INTEGER = Type("integer", "a whole number such as 4", _matches(r"-?[0-9]{1,9}"))
+COUNT = Type("count", "a whole number from 0 to 99", _matches(r"[0-9]{1,2}"))
 STAGE = Type("stage", "the name of a Dockerfile stage such as production", _matches(r"[A-Za-z][A-Za-z0-9_.-]*"))
 PLATFORMS = Type("platforms", "os/arch, comma separated, such as linux/amd64,linux/arm64",
                  _matches(rf"{_PLATFORM}(?:,{_PLATFORM})*"))  # fmt: skip
@@ -103,11 +104,14 @@ SLIPWAY = (
         "airgap/docker-compose.airgap.yml"),
     Key("CA_BUNDLE", TEXT, "", "File with CA certificates that builds get as the BuildKit secret `ca`.",
         "/etc/ssl/certs/ca-certificates.crt"),
-    Key("CACHE_FROM", SPECS, "", "Build caches to read: buildx specs, separated by spaces (a spec has commas).",
-        "type=registry,ref=registry.example.com/cache", " "),
-    Key("CACHE_TO", SPECS, "", "Build caches to write: buildx specs, separated by spaces.",
-        "type=registry,ref=registry.example.com/cache,mode=max", " "),
+    Key("CACHE_FROM", SPECS, "", "Build caches to read: buildx specs, separated by spaces; `{service}` is the service.",
+        "type=registry,ref=registry.example.com/cache:{service}", " "),
+    Key("CACHE_TO", SPECS, "", "Build caches to write: the same; `{service}` keeps services from writing to one place.",
+        "type=registry,ref=registry.example.com/cache:{service},mode=max", " "),
     Key("PLATFORMS", PLATFORMS, "", "Platforms to build for; empty: the engine's own.", "linux/amd64,linux/arm64"),
+    Key("PUSH_RETRIES", COUNT, "4",
+        "How often a push or pull is tried again when the registry does not answer; the pause doubles from 1 s.", "2"),
+    Key("PUSH_TIMEOUT", DURATION, "10m", "How long one push or pull may take before it is tried again.", "30m"),
     Key("COVERAGE_MIN", PERCENTAGE, "",
         "Least statement coverage that `inv test.unit` accepts of each service; empty: any.", "80"),
     Key("TEST_TIMEOUT", DURATION, "10m", "How long the tests of one service may run before they are stopped.", "2m"),

@@ -1,0 +1,213 @@
+"""Registries of our own for tests: Debian's docker-registry in a container, plain, with TLS, with a password."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .support import Checkout, docker, free_port
+
+LABEL = f"slipway.test.registry={os.getpid()}"
+IMAGE = f"slipway-test-registry:{os.getpid()}"
+USER, PASSWORD = "tester", "correct-horse"
+CERTIFICATES = Path("/etc/docker/certs.d")
+# What `htpasswd -B` makes of the password; the registry takes bcrypt only.
+_HTPASSWD = f"{USER}:$2b$04$gV4Nl622RjY91x/qc5UoQ.hvBdj46wtWjIjFChZJZK6LlqYTxglHy\n"
+_DOCKERFILE = """FROM {base}
+RUN apt-get update && apt-get install -y --no-install-recommends docker-registry && rm -rf /var/lib/apt/lists/*
+RUN printf 'version: 0.1\\nstorage: {{filesystem: {{rootdirectory: /data}}}}\\nhttp: {{addr: ":5000"}}\\n' >/config.yml
+VOLUME /data
+# The certificate names the container's address, which is known only when it runs.
+CMD ["sh", "-c", "until [ -e /setup/ready ]; do sleep 0.05; done; exec docker-registry serve /config.yml"]
+"""
+
+
+def build_image() -> None:
+    """Build the registry's image from Debian's package."""
+    local = "slipway-base/debian:trixie"
+    base = local if docker("image", "ls", "-q", local) else "debian:trixie"
+    subprocess.run(
+        ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", IMAGE, "--label", LABEL, "-"],
+        input=_DOCKERFILE.format(base=base),
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+
+
+@dataclass
+class Registry:
+    """A registry that runs; ``host`` is what image names begin with, ``address`` the same on the engine's network."""
+
+    container: str
+    host: str
+    address: str
+
+    def stop(self) -> None:
+        """End it; what it holds stays."""
+        docker("kill", self.container)
+
+    def start(self) -> None:
+        """Start it again and wait until it answers."""
+        docker("start", self.container)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2).close()
+                return
+            except urllib.error.HTTPError:
+                return  # it wants a password, or TLS: it is there
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"{self.host} does not answer: {docker('logs', self.container)}")
+
+    def log(self) -> str:
+        """Return what it has written."""
+        return subprocess.run(
+            ["docker", "logs", self.container], capture_output=True, text=True, check=True, timeout=60
+        ).stderr
+
+    def digest(self, name: str) -> str:
+        """Return the digest of an image that it has, "" when it has none (a registry without password and TLS only)."""
+        repository, _, tag = name.partition(":")
+        kinds = "application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.manifest.v1+json,"
+        kinds += "application/vnd.docker.distribution.manifest.list.v2+json,application/vnd.oci.image.index.v1+json"
+        request = urllib.request.Request(
+            f"http://{self.host}/v2/{repository}/manifests/{tag}", headers={"Accept": kinds}, method="HEAD"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return str(answer.headers["Docker-Content-Digest"])
+        except urllib.error.HTTPError as error:
+            assert error.code == 404
+            return ""
+
+
+@contextlib.contextmanager
+def registry(directory: Path, *options: str, tls: bool = False, password: bool = False) -> Iterator[Registry]:
+    """Run a registry of its own on a port of 127.0.0.1; ``options`` are those of ``docker run``."""
+    setup = directory / f"setup-{free_port()}"
+    setup.mkdir()
+    words = ["--volume", f"{setup}:/setup:ro", "--label", LABEL, *options]
+    if tls:
+        words += ["-e", "REGISTRY_HTTP_TLS_CERTIFICATE=/setup/tls.crt", "-e", "REGISTRY_HTTP_TLS_KEY=/setup/tls.key"]
+    if password:
+        (setup / "htpasswd").write_text(_HTPASSWD)
+        words += ["-e", "REGISTRY_AUTH=htpasswd", "-e", "REGISTRY_AUTH_HTPASSWD_REALM=tests"]
+        words += ["-e", "REGISTRY_AUTH_HTPASSWD_PATH=/setup/htpasswd"]
+    host = f"127.0.0.1:{free_port()}"
+    container = docker("run", "--detach", "--publish", f"{host}:5000", *words, IMAGE)
+    try:
+        address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
+        if tls:
+            _certificate(setup, address)
+        (setup / "ready").touch()
+        made = Registry(container, host, f"{address}:5000")
+        made.wait()
+        yield made
+    finally:
+        docker("rm", "--force", "--volumes", container)
+
+
+def _certificate(setup: Path, address: str) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"]
+    command += ["-addext", f"subjectAltName=IP:{address}", "-keyout", f"{setup}/tls.key", "-out", f"{setup}/tls.crt"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+@contextlib.contextmanager
+def trusted(registry: Registry, directory: Path) -> Iterator[None]:
+    """Let the engine trust a registry's certificate, as its administrator would, for as long as the block lasts."""
+    certificate = next(directory.glob("setup-*/tls.crt"))
+    place = CERTIFICATES / registry.address
+    existed = CERTIFICATES.exists()
+    place.mkdir(parents=True)
+    try:
+        shutil.copy(certificate, place / "ca.crt")
+        yield
+    finally:
+        shutil.rmtree(place)
+        if not existed:
+            with contextlib.suppress(OSError):  # somebody else has put one there meanwhile
+                CERTIFICATES.rmdir()
+
+
+@contextlib.contextmanager
+def login(directory: Path, host: str, password: str = PASSWORD) -> Iterator[str]:
+    """Log in to a registry with a Docker configuration of its own; yields its directory."""
+    configuration = directory / f"docker-{free_port()}"
+    configuration.mkdir()
+    subprocess.run(
+        ["docker", "--config", str(configuration), "login", host, "--username", USER, "--password-stdin"],
+        input=password,
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    yield str(configuration)
+
+
+_COMPOSE = """services:
+  web:
+    image: ${IMAGE_REPOSITORY}/web:${IMAGE_TAG}
+    build: .
+  worker:
+    image: ${IMAGE_REPOSITORY}/worker:${IMAGE_TAG}
+    build: {context: ., args: {KIND: worker}}
+"""
+
+
+def git(directory: Path, *words: str) -> None:
+    """Run git in a checkout, as somebody."""
+    command = ["git", "-C", str(directory), "-c", "user.name=Test", "-c", "user.email=test@example.com", *words]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+@dataclass
+class Shop(Checkout):
+    """A small Compose project under git: two services, built from one file of ``content``."""
+
+    def release(self, tag: str = "v1.4.2", content: str = "") -> None:
+        """Commit other content, if any, and put a release tag on it."""
+        if content:
+            (self.project_dir / "content").write_text(content)
+        git(self.project_dir, "add", "-A")
+        git(self.project_dir, "commit", "--quiet", "--allow-empty", "-m", f"Release {tag}")
+        git(self.project_dir, "tag", "--force", tag)
+
+    def environment_file(self, name: str, host: str, tag: str = "") -> None:
+        """Write a profile whose images are in a registry; without a host on the engine only."""
+        repository = f"{host}/{self.projects[0]}" if host else self.projects[0]
+        lines = f"IMAGE_REPOSITORY={repository}\nIMAGE_TAG={tag or name}\n"
+        (self.envs_dir / f"{name}.env").write_text(lines)
+
+
+def make_shop(directory: Path, name: str, host: str) -> Shop:
+    """Write a project with the environments staging and prod in a registry, and dev without one; tag v1.4.2."""
+    project = directory / name
+    (project / "envs").mkdir(parents=True)
+    (project / "compose.yaml").write_text(_COMPOSE)
+    # The name makes every layer one of this test's own.
+    (project / "Dockerfile").write_text('FROM scratch\nARG KIND=web\nCOPY content /${KIND}\nCMD ["/none"]\n')
+    (project / "content").write_text(f"{name}\n")
+    (project / ".gitignore").write_text("envs/*.local.env\n")
+    (project / "envs" / "base.env").write_text(f"COMPOSE_FILE=compose.yaml\nCOMPOSE_PROJECT_NAME={name}\n")
+    git(directory, "init", "--quiet", str(project))
+    shop = Shop(project, project / "envs", [name])
+    shop.environment_file("staging", host)
+    shop.environment_file("prod", host)
+    shop.environment_file("dev", "")
+    shop.release()
+    return shop
