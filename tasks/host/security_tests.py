@@ -14,7 +14,7 @@ from .reports import Run, read_report
 from .unit_tests import refuse_remote
 
 NAME = "security"
-_SCOPE = "source scan by gosec; the full scan is `inv scan`"
+_SCOPE = "source scan by gosec, nothing else"
 
 
 def execute(project: Project, run: Run) -> SuiteResult:
