@@ -20,7 +20,7 @@ ns = Collection(
         deploy.maintenance,
     ),
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
-    Collection("test", test.all_, test.unit, test.integration, test.smoke, test.load, test.bench),
+    Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,
     operate.shell,

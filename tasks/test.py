@@ -87,6 +87,14 @@ def integration(
     integration_tests.run(c, env, services=tuple(service or ()), filter=filter, shard=shard, keep=keep, json=json)
 
 
+@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+def security(c: Context, env: str = "test", json: bool = False) -> None:
+    """Scan the sources of every service that has a stage for it (gosec); exit 5 on a finding."""
+    from .host import security_tests
+
+    security_tests.run(c, env, json=json)
+
+
 @task(
     help={"env": "environment to look at (default: SLIPWAY_ENV, else dev)", "json": _JSON},
     auto_shortflags=False,

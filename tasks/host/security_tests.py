@@ -4,17 +4,32 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from invoke import Context
+
 from ..plan import security as planner
 from ..plan.errors import CheckError
 from ..plan.suites import FAILED, INVALID, PASSED, SKIPPED, SuiteResult
 from ..plan.unit import Box, Facts, without_stage
 from . import boxes
 from .project import Project
-from .reports import Run, read_report
+from .reports import Run, new_run, planned_run, read_report
 from .unit_tests import refuse_remote
 
 NAME = "security"
 _SCOPE = "source scan by gosec, nothing else"
+
+
+def run(c: Context, env: str, json: bool) -> None:
+    """Scan the sources and report it; raises CheckError when the gate stays closed."""
+    from . import testing
+
+    project = Project(c, env)
+    if project.runner.dry:
+        execute(project, planned_run(project.settings))
+        return
+    _ = project.stack  # a Compose file that is not understood makes no run
+    made = new_run(project.settings)
+    testing.report([execute(project, made)], made, json)
 
 
 def execute(project: Project, run: Run) -> SuiteResult:

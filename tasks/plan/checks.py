@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .command import Command
 from .errors import InputError
 
+# End-to-end tests wait more than they compute. A file's tests share a stack, so a file stays with one process.
+_SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+
 
 @dataclass(frozen=True)
 class Check:
@@ -31,7 +34,7 @@ def steps(root: str, dockerfiles: Sequence[str]) -> tuple[Check, ...]:
         Check("hadolint", Command(("hadolint", *dockerfiles), cwd=root)),
         Check("unit", module("pytest", "tests/unit", "-q")),
         Check("contract", module("pytest", "tests/contract", "-q"), fast=False),
-        Check("e2e", module("pytest", "tests/e2e", "-q"), fast=False),
+        Check("e2e", module("pytest", "tests/e2e", "-q", *_SPREAD), fast=False),
     )
 
 
