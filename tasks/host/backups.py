@@ -191,7 +191,7 @@ def _view(database: Database) -> Iterator[tuple[str, dict[str, int]]]:
     It lasts until its stdin ends, so that it ends with this process, however that ends.
     """
     runner = database.project.runner
-    command = database.command("snapshot", reason="a view of the data for the dump, while its stdin is open")
+    command = database.command("snapshot", reason="a view of the data while its stdin is open; prints SNAPSHOT")
     if runner.dry:
         runner.run(command)
         yield "SNAPSHOT", {}

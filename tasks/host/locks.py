@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import signal
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..plan.errors import LockLostError, RefusedError, SlipwayError
 from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, time_to_live
 from ..plan.units import show_duration
-from .forwarding import blocked, postponed
+from .forwarding import GRACE, blocked, postponed
 from .output import confirm, note
 from .project import Project
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .engine_locks import Locks
 
 _POLL = 0.5  # seconds between two looks at a lock that somebody else holds
+_MARK = "SLIPWAY_LOCK"  # what the commands that a holder runs carry in their environment
 _SETTLE = 2.0  # seconds that one who found us late may take to remove our lock
 
 
@@ -124,12 +126,55 @@ def held(project: Project, reason: str, wait: float = 0.0, scope: str = DEPLOY) 
         renewal = _Renewal(project, handle, wanted.ttl)
         with blocked():
             renewal.start()
-        yield handle
+        with _marked(taken.token):
+            yield handle
     finally:
         if renewal:
             renewal.end()
         with postponed():
             _release(locks, wanted, taken)
+
+
+@contextmanager
+def _marked(token: str) -> Iterator[None]:
+    """Let every command that is run carry the lock in its environment: what is left of it can be found by that."""
+    earlier = os.environ.get(_MARK)
+    os.environ[_MARK] = token
+    try:
+        yield
+    finally:
+        os.environ.pop(_MARK)
+        if earlier is not None:
+            os.environ[_MARK] = earlier
+
+
+def _end_orphans(token: str) -> None:
+    """End the commands of a holder that is gone: they would go on changing what the next one works on."""
+    left = _marked_processes(token)
+    if not left:
+        return
+    note(f"ending what it left running: process {', '.join(map(str, left))}")
+    _send(left, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    while (left := _marked_processes(token)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _send(left, signal.SIGKILL)
+
+
+def _send(processes: list[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+
+
+def _marked_processes(token: str) -> list[int]:
+    mark = f"{_MARK}={token}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in entry.read_bytes().split(b"\0"):
+                found.append(int(entry.parent.name))
+    return found
 
 
 def _release(locks: "Locks", wanted: Lock, taken: Held | None) -> None:
@@ -178,6 +223,7 @@ def _take_in_turn(project: Project, locks: "Locks", wanted: Lock, wait: float) -
             continue
         if reason := _stale(locks, found, wanted):
             # Only that very lock, so that of many who find it stale one takes over, and the others meet its lock.
+            _end_orphans(found.token)
             locks.drop(found)
             left = f"took over the lock of {found}: {reason}"
             continue

@@ -1,5 +1,6 @@
 """The deploy lock on a real engine: one at a time, whoever is killed, and nobody goes on after losing it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -250,3 +251,36 @@ def test_a_deploy_whose_lock_was_broken_records_nothing_and_undoes_nothing(small
     assert checkout.json("deploy.history")["releases"] == []
     assert len(docker("ps", "-q", "--filter", label).split()) == 1
     checkout.inv("deploy.dev")
+
+
+def test_what_a_killed_deploy_left_running_is_ended_before_the_next_one_works(small: Small) -> None:
+    later = "image: IMAGE, command: [sleep, infinity], init: true, depends_on: {web: {condition: service_healthy}}"
+    checkout = small(f"{GATED}  later: {{{later}}}\n")
+    gate = checkout.project_dir / "gate"
+    gate.mkdir()
+    (task,) = deploys(checkout, 1)
+    label = f"label=com.docker.compose.project={checkout.projects[0]}"
+    deadline = time.monotonic() + 30
+    while not docker("ps", "-q", "--filter", label):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    task.kill()
+    task.wait()
+    assert working(checkout)
+    (gate / "open").touch()
+    said = checkout.inv("deploy.dev").stderr
+    task.communicate()
+    assert "took over the lock of" in said
+    assert working(checkout) == []
+    assert len(docker("ps", "-q", "--filter", label).split()) == 2
+
+
+def working(checkout: Checkout) -> list[str]:
+    """Return the processes that work on a project."""
+    mark = f"COMPOSE_PROJECT_NAME={checkout.projects[0]}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in entry.read_bytes().split(b"\0"):
+                found.append(entry.parent.name)
+    return found
