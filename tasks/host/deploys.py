@@ -288,22 +288,26 @@ def status(project: Project, json: bool) -> None:
     stack = project.stack
     facts = project.engine.facts(stack.project, {one.image for one in stack.services.values()})
     full = tuple(one for listed in facts.containers if (one := project.engine.inspect(listed.id)) is not None)
+    release = release_planner.serving(releases.history(project))
     services = rows(
         stack,
         planner.Facts(engine=facts, hashes=project.hashes(facts.containers), replaced=project.mounted_files(stack)),
         full,
+        release,
     )
     if json:
         emit_json(
             {
                 "schema": "slipway/deploy.status/v1",
                 "environment": project.profile.environment,
-                "release": None,
+                "release": release.id if release else None,
                 "maintenance": maintenance.is_on(project),
                 "services": services,
             }
         )
         return
+    if release:
+        note(f"release {release.id} ({release.version}), deployed {release.created} by {release.operator}")
     _show_services(services)
     if maintenance.is_on(project):
         note("the maintenance page is on: clients get 503")

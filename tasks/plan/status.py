@@ -4,15 +4,23 @@ from typing import Any
 
 from .deploy import UNCHANGED, Facts, change, drift
 from .facts import Container
+from .release import Release
 from .stack import Service, Stack
 
 
-def rows(stack: Stack, facts: Facts, containers: tuple[Container, ...]) -> list[dict[str, Any]]:
-    """Return one entry a service, in the model's order; ``containers`` are the inspected ones."""
-    return [_row(stack, service, facts, containers) for service in stack.services.values()]
+def rows(
+    stack: Stack, facts: Facts, containers: tuple[Container, ...], release: Release | None = None
+) -> list[dict[str, Any]]:
+    """Return one entry a service, in the model's order; ``containers`` are the inspected ones.
+
+    ``release`` is the one that serves by the record: what runs another image has drifted from it.
+    """
+    return [_row(stack, service, facts, containers, release) for service in stack.services.values()]
 
 
-def _row(stack: Stack, service: Service, facts: Facts, containers: tuple[Container, ...]) -> dict[str, Any]:
+def _row(
+    stack: Stack, service: Service, facts: Facts, containers: tuple[Container, ...], release: Release | None
+) -> dict[str, Any]:
     mine = [one for one in containers if one.service == service.name and not one.oneoff]
     image = facts.engine.images.get(service.image)
     outcome = change(service, facts, "", stack.one_off(service))
@@ -27,9 +35,16 @@ def _row(stack: Stack, service: Service, facts: Facts, containers: tuple[Contain
         "ports": sorted({port for one in mine for port in one.ports}),
         "started": max((one.started for one in mine if one.started), default=""),
         # What the profile and the Compose files say now, and the containers do not.
-        "drift": drift(service, facts),
+        "drift": [*drift(service, facts), *_left(service, mine, release)],
         "ready": outcome.action == UNCHANGED,
     }
+
+
+def _left(service: Service, containers: list[Container], release: Release | None) -> list[str]:
+    recorded = release.images.get(service.name) if release else None
+    if release is None or recorded is None or all(one.image_id == recorded.id for one in containers):
+        return []
+    return [f"not the image of release {release.id}"]
 
 
 def _state(stack: Stack, service: Service, containers: list[Container]) -> str:

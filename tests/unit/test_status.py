@@ -7,6 +7,7 @@ from support import container, image, stack
 
 from tasks.plan.deploy import Facts
 from tasks.plan.facts import Container, EngineFacts
+from tasks.plan.release import Pinned, Release
 from tasks.plan.status import rows
 
 SHOP = stack(
@@ -117,3 +118,10 @@ def test_a_container_that_somebody_ran_by_hand_is_not_shown() -> None:
     by_hand = container("shop-web-9", oneoff=True, state="exited", ports=("0.0.0.0:1->1/tcp",))
 
     assert status(web(1), web(2), by_hand)["web"]["ports"] == []
+
+
+def test_what_runs_another_image_than_the_release_that_serves_has_drifted() -> None:
+    release = Release(6, "prod", "1.4.2", "c", "t", "ann", images={"web": Pinned("shop/web:dev", "sha256:b")})
+    facts = Facts(EngineFacts((web(1), web(2)), IMAGES), HASHES)
+    found = {row["service"]: row["drift"] for row in rows(SHOP, facts, (web(1), web(2)), release)}
+    assert found == {"schema": [], "web": ["not the image of release 6"]}
