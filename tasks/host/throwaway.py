@@ -12,8 +12,9 @@ from ..plan import deploy as deploy_planner
 from ..plan import throwaway as planner
 from ..plan.command import Command
 from ..plan.compose import build_files, compose
+from ..plan.deploy import refuse_missing_secrets
 from ..plan.errors import CommandError
-from ..plan.facts import Container, Owned
+from ..plan.facts import PROJECT_LABEL, Container, Owned
 from ..plan.profile import Value, with_value
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
@@ -84,10 +85,14 @@ class Throwaway:
         started = time.monotonic()
         # A pull takes as long as the network wants.
         local = all(project.engine.image(one.image) for one in self.stack.services.values() if not one.build)
+        said: list[str] = []
         try:
-            project.runner.run(replace(command, timeout=timeout if local else None))
+            project.runner.run(
+                replace(command, timeout=timeout if local else None),
+                lambda _, output: said.extend(output.strip().splitlines()[-1:]),
+            )
         except CommandError as error:
-            raise self._error(late if error.exit_code == 124 else "") from None
+            raise self._error(late if error.exit_code == 124 else "", said) from None
         if project.runner.dry:
             return
         left = max(timeout - (time.monotonic() - started), 1.0)
@@ -97,12 +102,17 @@ class Throwaway:
         if word != "ready" or rollouts.settled(project, self.stack) != "ready":
             raise self._error(late if word == "timeout" else "")
 
-    def _error(self, reason: str) -> StackError:
-        guilty = planner.guilty(self.containers(), self.stack)
+    def _error(self, reason: str, said: Sequence[str] = ()) -> StackError:
+        """Return what is wrong with the stack; ``said`` are Compose's last words, which count where nothing started."""
+        containers = self.containers()
+        guilty = planner.guilty(containers, self.stack)
+        idle = [one.service for one in containers if one.state == "created"]
         output = "\n".join(
             f"---- {one.service}:\n{self.project.engine.logs(one.id, _LINES).rstrip()}" for one in guilty
         )
         reasons = [*([reason] if reason else []), *map(planner.ending, guilty)]
+        if not guilty and idle:
+            reasons += [*said, f"not started: {', '.join(idle)}"]
         return StackError(
             f"the stack did not come up: {'; '.join(reasons) or 'docker compose up failed'}",
             "correct the service; its log is above",
@@ -127,6 +137,7 @@ def throwaway(
     killed are removed first.
     """
     wide = project.wide
+    refuse_missing_secrets(project.stack, project.profile, project.missing_secrets(project.stack))
     apart = {*services, *(one.name for one in wide.stack.test_services())}
     wanted = planner.needed(wide.stack, (*project.stack.services, *services))
     if not project.runner.dry:
@@ -157,17 +168,17 @@ def removed(project: Project, copy: Copy) -> Iterator[None]:
             project.runner.run(compose(project.profile, *words, cwd=project.cwd, reason=f"remove {copy.name}"))
         elif not copy.keep:
             with postponed():
-                _remove(project, copy.owner, copy.name)
+                _remove(project, copy.name)
 
 
-def _remove(project: Project, owner: str, name: str) -> None:
-    """Remove everything of one throw-away stack; says so when something resists."""
+def _remove(project: Project, name: str) -> None:
+    """Remove everything of one throw-away stack, also what somebody ran in it; says so when something resists."""
     for _ in range(_TRIES):
-        parts = [one for one in planner.found(_owned(project, owner)) if one.name == name]
+        parts = project.engine.owned(f"{PROJECT_LABEL}={name}")
         if not parts:
             return
         # One that is gone already makes the command fail and changes nothing.
-        errors = [capture(docker(project, words)).stderr for words in planner.removals(parts[0].parts)]
+        errors = [capture(docker(project, words)).stderr for words in planner.removals(parts)]
         if any(errors):
             time.sleep(_PAUSE)
     note(f"{name}: could not be removed: {' '.join(errors).strip()}")
@@ -181,7 +192,7 @@ def remove(project: Project, stack: Found) -> None:
             project.runner.run(docker(project, words))
         return
     with postponed():
-        _remove(project, project.stack.project, stack.name)
+        _remove(project, stack.name)
 
 
 def _owned(project: Project, owner: str) -> Sequence[Owned]:
@@ -194,7 +205,7 @@ def remove_stale(project: Project) -> None:
     for one in planner.stale(planner.found(_owned(project, owner)), boxes.gone):
         note(f"{one.name}: left behind by a run that was killed, removed")
         with postponed():
-            _remove(project, owner, one.name)
+            _remove(project, one.name)
 
 
 def removable(project: Project) -> tuple[Found, ...]:

@@ -113,7 +113,7 @@ def test_what_a_kill_left_behind_is_removed_by_the_next_run(own: Sample, tmp_pat
     process.communicate(timeout=30)
     assert stacks(f"{own.project}-own")
     said = own.inv("test.load", SLIPWAY_REPORTS_DIR=str(tmp_path)).stderr
-    assert "left behind by a test that was killed" in said
+    assert "left behind by a run that was killed" in said
     assert stacks(f"{own.project}-own") == []
 
 
@@ -138,7 +138,7 @@ def test_a_stack_that_crashes_at_its_start_is_no_pass_and_is_removed(own: Sample
     suite = json.loads(result.stdout)["suites"][0]
     assert suite["outcome"] == "failed"
     assert "no such file" in suite["reason"]
-    assert "app: " in suite["reason"]
+    assert "not started: app" in suite["reason"]
     assert stacks(f"{own.project}-own") == []
 
 

@@ -88,5 +88,5 @@ def test_a_volume_or_network_of_another_name_is_used(small: Small, kind: str) ->
         else "{{range $n, $x := .NetworkSettings.Networks}}{{$n}}{{end}}"
     )
     used = docker("inspect", "--format", shown, f"{checkout.projects[0]}-web-1")
-    assert used.endswith(f"{checkout.projects[0]}-two"), used  # the image has a volume without a name, too
+    assert f"{checkout.projects[0]}-two" in used, used  # the image has a volume without a name, too
     settled(checkout)
