@@ -266,10 +266,16 @@ def test_what_a_killed_deploy_left_running_is_ended_before_the_next_one_works(sm
         time.sleep(0.1)
     task.kill()
     task.wait()
-    assert working(checkout)
+    left = set(working(checkout))
+    assert left
+    (following,) = deploys(checkout, 1)
+    while left & set(working(checkout)):
+        assert time.monotonic() < deadline + 30
+        time.sleep(0.1)
     (gate / "open").touch()
-    said = checkout.inv("deploy.dev").stderr
+    _, said = following.communicate(timeout=120)
     task.communicate()
+    assert following.returncode == 0, said
     assert "took over the lock of" in said
     assert working(checkout) == []
     assert len(docker("ps", "-q", "--filter", label).split()) == 2
