@@ -1,9 +1,9 @@
 """Carries deploys out: facts, plan, lock, steps, and the truth about how it ended."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..plan import build as build_planner
@@ -18,7 +18,7 @@ from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, locks, machine, maintenance, releases
+from . import builds, gates, hooks, locks, machine, maintenance, promotions, releases
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
 from .rollouts import blame, settled
@@ -31,9 +31,15 @@ def plan(project: Project, build: bool = False) -> planner.Plan:
     """
     project.start_hashes()
     stack = project.stack
-    images = builds.plan(project, build_planner.Options(), only_changed=not build)
+    promoted = promotions.find(project)
+    if promoted:
+        images = build_planner.BuildPlan((), None, {})
+    else:
+        images = builds.plan(project, build_planner.Options(), only_changed=not build)
     facts = project.engine.facts(stack.project, {one.image for one in stack.services.values()})
-    return planner.plan(
+    if promoted:
+        facts = replace(facts, images={**facts.images, **promoted.images})
+    made = planner.plan(
         stack,
         project.profile,
         images,
@@ -46,6 +52,7 @@ def plan(project: Project, build: bool = False) -> planner.Plan:
         ),
         project.cwd,
     )
+    return replace(made, promoted={name: image.id for name, image in promoted.images.items()}) if promoted else made
 
 
 def _taken_ports(project: Project, stack: Stack, containers: tuple[Container, ...]) -> tuple[int, ...]:
@@ -65,22 +72,46 @@ def run(project: Project, yes: bool, build: bool, json: bool, wait: str = "") ->
     if not deploy.steps:
         _nothing_to_do(project, deploy, json)
         return
+    evidence = gates.check(project, deploy)
     _confirm(project, deploy, yes)
     with _reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
         deploy = _still(project, deploy, build, yes)
         if not deploy.steps:
             report.outcome = "unchanged"
-        elif project.profile.integer("KEEP_RELEASES"):
-            report.release = releases.deploy(project, deploy, lock.verify, locks.who(), report.steps)
         else:
-            for step in deploy.steps:
-                lock.verify()
-                _carry_out(project, step, report.steps)
+            with _hooked(project, report):
+                _work(project, deploy, lock, report, evidence)
     if report.outcome == "unchanged":
         _nothing_to_do(project, deploy, json=False)
     elif not project.runner.dry:
         name = f" as release {report.release.id}" if report.release else ""
         note(f"deployed {project.stack.project}{name}: {', '.join(one.service for one in deploy.changed)}")
+
+
+def _work(
+    project: Project, deploy: planner.Plan, lock: locks.Handle, report: "_Report", evidence: Mapping[str, str]
+) -> None:
+    """Carry a plan out under the lock."""
+    if project.profile.integer("KEEP_RELEASES"):
+        basis = release_planner.Basis(evidence, promotions.find(project))
+        report.release = releases.deploy(project, deploy, lock.verify, locks.who(), report.steps, basis)
+        return
+    for step in deploy.steps:
+        lock.verify()
+        _carry_out(project, step, report.steps)
+
+
+@contextmanager
+def _hooked(project: Project, report: "_Report") -> Iterator[None]:
+    """Run the project's hooks around a deploy."""
+    hooks.before(project)
+    try:
+        yield
+    except SlipwayError as error:
+        outcome = "rolled-back" if isinstance(error, releases.RolledBackError) else "failed"
+        hooks.failed(project, outcome, error.message)
+        raise
+    hooks.after(project, str(report.release.id) if report.release else "")
 
 
 def _confirm(project: Project, deploy: planner.Plan, yes: bool) -> None:

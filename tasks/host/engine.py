@@ -148,6 +148,7 @@ class Engine(Records):
             tags=tuple(found.get("RepoTags") or ()),
             digests=tuple(found.get("RepoDigests") or ()),
             size=int(found.get("Size", 0)),
+            health_check=bool((found.get("Config") or {}).get("Healthcheck")),
             created=str(found.get("Created", "")),
             labels=(found.get("Config") or {}).get("Labels") or {},
         )

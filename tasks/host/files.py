@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".env"
 _SHARED = "base"
-_DIRECTORIES = ("project_dir", "envs_dir", "reports_dir", "backups_dir")
+_DIRECTORIES = ("project_dir", "envs_dir", "reports_dir", "backups_dir", "hooks_dir")
 # A profile is a page of text; a file of this size was named by mistake, and reading it would take long.
 _LIMIT = 1 << 20
 
@@ -31,6 +31,7 @@ class Settings:
     envs_dir: Path
     reports_dir: Path
     backups_dir: Path
+    hooks_dir: Path
     default_env: str
 
     def shown(self, path: Path) -> str:
@@ -52,6 +53,7 @@ def settings() -> Settings:
         directory("envs_dir", "envs"),
         directory("reports_dir", "reports"),
         directory("backups_dir", "backups"),
+        directory("hooks_dir", "hooks"),
         os.environ.get("SLIPWAY_ENV") or "dev",
     )
 

@@ -39,3 +39,9 @@ def facts(directory: Path) -> GitFacts:
         committed=committed,
         shallow=depth.stdout.strip() == "true",
     )
+
+
+def remote_branches(directory: Path) -> tuple[str, ...]:
+    """Return the remote branches that hold the commit of a checkout."""
+    listed = start(Command(("git", "-C", str(directory), "branch", "--remotes", "--contains", "HEAD"))).result()
+    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())

@@ -49,6 +49,10 @@ class Project:
         """Return the same environment with other values for some keys, as a command line would give them."""
         return Project(self._context, self.profile.environment, {**self._options, **options})
 
+    def elsewhere(self, environment: str) -> "Project":
+        """Return another environment of the same project."""
+        return Project(self._context, environment)
+
     @functools.cached_property
     def wide(self) -> "Project":
         """The same environment with the services of all Compose profiles, those too that nothing starts by itself."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +15,11 @@ from ..plan import rollout
 from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError, StoppedError
 from ..plan.extension import BLUE_GREEN, RECREATE
 from ..plan.facts import Container
-from ..plan.release import Pinned, Release
+from ..plan.release import Basis, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
-from . import builds
+from . import backups, builds, smoke_tests
 from .forwarding import undisturbed
 from .output import note
 from .project import Project, model
@@ -53,9 +53,10 @@ def deploy(
     verify: Callable[[], None],
     operator: str,
     steps: list[dict[str, Any]],
+    basis: Basis,
 ) -> Release:
     """Carry a plan out under the lock and return its release; ``steps`` is filled on the way."""
-    return Deployment(project, verify, operator, steps).deploy(plan)
+    return Deployment(project, verify, operator, steps).deploy(plan, basis)
 
 
 def back_to(
@@ -90,6 +91,7 @@ class Deployment:
         self._project, self._verify, self._operator, self._steps = project, verify, operator, steps
         self._source = Source(project.profile, project.cwd)
         self._stale: frozenset[str] = frozenset()
+        self._probe: Callable[[], None] | None = None
         self._started = time.monotonic()
         self._known = history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
@@ -104,7 +106,7 @@ class Deployment:
         finally:
             entry["seconds"] = round(time.monotonic() - started, 3)
 
-    def deploy(self, plan: deploy_planner.Plan) -> Release:
+    def deploy(self, plan: deploy_planner.Plan, basis: Basis) -> Release:
         """Carry a plan out; raises DeployError with the earlier release serving when a step fails."""
         project, stack = self._project, self._project.stack
         rollout.refuse_impossible(stack)
@@ -116,7 +118,10 @@ class Deployment:
             self._identity, project.profile.environment, project.version.text, project.version.commit, _now(),
             self._operator, fingerprint=planner.fingerprint(project.profile),
         )  # fmt: skip
-        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, plan.steps))
+        fresh = planner.based(fresh, basis)
+        if any(one.slipway.smoke for one in stack.services.values()):
+            self._probe = lambda: smoke_tests.hold(project)
+        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, plan))
 
     def back_to(self, wanted: Release) -> Release:
         """Bring an earlier release back: nothing is built, nothing is pulled."""
@@ -150,16 +155,28 @@ class Deployment:
             raise
         return done
 
-    def _bring(
-        self, source: Source, stack: Stack, changed: Mapping[str, str], steps: Sequence[deploy_planner.Step]
-    ) -> None:
-        for step in steps:
+    def _bring(self, source: Source, stack: Stack, changed: Mapping[str, str], plan: deploy_planner.Plan) -> None:
+        running = {one.service for one in self._project.engine.containers(stack.project) if one.state == "running"}
+        if plan.promoted:
+            self._step("promote", lambda: self._promote(plan.promoted))
+        for step in plan.steps:
             if step.name == "build":
-                plan = build_planner.BuildPlan((), step.command, {})
-                self._step("build", lambda plan=plan: builds.carry_out(self._project, plan))  # type: ignore[misc]
+                built = build_planner.BuildPlan((), step.command, {})
+                self._step("build", lambda built=built: builds.carry_out(self._project, built))  # type: ignore[misc]
             elif step.name in ("unpause", "restart"):
                 self._step(step.name, lambda step=step: self._project.runner.run(step.command))  # type: ignore[misc]
+        if rollout.to_back_up(stack, changed, running) and self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
+            self._step("backup", self._back_up)
         self._converge(source, stack, changed)
+        if self._probe:
+            self._step("smoke", self._probe)
+
+    def _back_up(self) -> None:
+        backups.backup(self._project)
+
+    def _promote(self, images: Mapping[str, str]) -> None:
+        for reference, image in images.items():
+            self._project.runner.run(self._source.docker("tag", image, reference))
 
     def _return(self, source: Source, stack: Stack, images: Mapping[str, Pinned], changed: Mapping[str, str]) -> None:
         self._step("images", lambda: self._name_images(images))
@@ -184,7 +201,9 @@ class Deployment:
                 blame(self._project, stack, error.message)
             self._healthy(source, stack, move.services)
         else:
-            Rollout(self._project, source, stack, stack.services[move.services[0]], self._verify).carry_out()
+            Rollout(
+                self._project, source, stack, stack.services[move.services[0]], self._verify, self._probe
+            ).carry_out()
 
     def _healthy(self, source: Source, stack: Stack, names: tuple[str, ...]) -> None:
         timeout = source.profile.duration("HEALTH_TIMEOUT")

@@ -26,13 +26,20 @@ class Rollout:
     """One service whose new containers take over from the old ones.
 
     ``verify`` raises when this deploy has lost its lock; it is asked before anything that clients would notice.
+    ``probe`` raises when what serves now does not answer as it should; it is asked while the old containers still run.
     """
 
     def __init__(
-        self, project: Project, source: Source, stack: Stack, service: Service, verify: Callable[[], None]
+        self,
+        project: Project,
+        source: Source,
+        stack: Stack,
+        service: Service,
+        verify: Callable[[], None],
+        probe: Callable[[], None] | None = None,
     ) -> None:
         self._project, self._source, self._stack, self._service = project, source, stack, service
-        self._verify = verify
+        self._verify, self._probe = verify, probe
         self._run = project.runner.run
         self._dry = project.runner.dry
         self._proxy = proxy(project, stack) if service.rollout == BLUE_GREEN else None
@@ -64,6 +71,8 @@ class Rollout:
         self._verify()
         self._draining += switch(self._project, self._source, proxy, self._service.name, self._new)
         self._watch(self._new)
+        if self._probe:
+            self._probe()
         drained(self._project, proxy, self._draining)
         self._retire(self._old)
 

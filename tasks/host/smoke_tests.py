@@ -1,5 +1,6 @@
 """Verifies a running environment in seconds and without side effects."""
 
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,14 @@ from invoke import Context
 
 from ..plan import smoke as planner
 from ..plan.command import Command
+from ..plan.errors import DeployError, InputError
 from ..plan.facts import Container
 from ..plan.secret import reveal
 from ..plan.smoke import Check, Row
 from ..plan.suites import FAILED, PASSED, SKIPPED, SuiteResult
 from ..plan.units import show_duration
 from .asking import ask
-from .output import emit_table
+from .output import emit_table, note
 from .project import Project
 from .reports import Run, new_run, planned_run, write_json
 from .runner import capture
@@ -58,6 +60,19 @@ def execute(project: Project, run: Run) -> SuiteResult:
     return _execute(project, run)[0]
 
 
+def hold(project: Project) -> None:
+    """Raise DeployError when the running stack does not answer as its services declare; keeps no report."""
+    if project.runner.dry:
+        project.runner.show("smoke: ask what the stack declares in x-slipway.smoke")
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        result = execute(project, Run("deploy", Path(directory, "deploy")))
+    if not result.good:
+        for line in result.output.splitlines():
+            note(line)
+        raise DeployError(f"smoke: {(result.output.splitlines() or [result.reason])[0]}")
+
+
 def _execute(project: Project, run: Run) -> tuple[SuiteResult, tuple[Row, ...]]:
     started = time.monotonic()
     declared = [(one.name, check) for one in project.stack.services.values() for check in one.slipway.smoke]
@@ -94,10 +109,16 @@ def _serves(container: Container, service: str) -> bool:
 
 
 def _trusted(project: Project) -> tuple[str, ...]:
-    """Return the certificates that the Compose file declares as self-signed: they are their own authority."""
-    return tuple(
+    """Return what is trusted beside the system: certificates declared as self-signed, and those of SMOKE_CA."""
+    known = [
         one.file for one in project.stack.secrets.values() if one.generate == _SELF_SIGNED and Path(one.file).is_file()
-    )
+    ]
+    if authority := project.profile.text("SMOKE_CA"):
+        path = project.settings.project_dir / authority
+        if not path.is_file():
+            raise InputError(f"SMOKE_CA: {path}: no such file", "name a file with certificates in PEM form")
+        known.append(str(path))
+    return tuple(known)
 
 
 def _carry_out(project: Project, job: _Job, trusted: Sequence[str]) -> tuple[Row, ...]:

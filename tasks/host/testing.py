@@ -122,6 +122,13 @@ def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry
     report(results, run, json, more=more)
 
 
+def holding(project: Project) -> str:
+    """Return the run whose results hold for the sources as they are, "" when a suite would have to run."""
+    cache = _Cache(project)
+    decisions = {name: cache.decide(name, parts, False) for name, parts in _parts(project).items()}
+    return "" if any(one.run for one in decisions.values()) else cache.run_of(decisions).id
+
+
 def _merged_coverage(run: Run) -> float | None:
     """Return what unit and integration tests reach together, None unless this run has both."""
     from .integration_tests import merged_coverage

@@ -67,13 +67,15 @@ class Step:
 class Plan:
     """The changes of a deploy and its ordered steps; no steps when there is nothing to do.
 
-    ``stale`` are the services that Compose would leave as they are, although they have to be made anew.
+    ``stale`` are the services that Compose would leave as they are, although they have to be made anew; ``promoted``
+    says which image a reference is to stand for, by its id, in place of a build.
     """
 
     changes: tuple[Change, ...]
     steps: tuple[Step, ...]
     orphans: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    promoted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def changed(self) -> tuple[Change, ...]:

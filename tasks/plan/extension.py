@@ -20,7 +20,7 @@ ROLES = ("database", LOAD_GENERATOR)
 RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
 _FAILURE_ACTIONS = ("rollback", "pause", "continue")
 GENERATORS = ("password", "self-signed-certificate")
-_SERVICE_KEYS = (
+SERVICE_KEYS = (
     *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load"),
     *("debug-target", "tester-target", "cover-target", "size-budget"),
 )
@@ -114,7 +114,7 @@ def _one_of(found: Mapping[str, Any], key: str, known: tuple[str, ...], where: s
 def settings(raw: object, where: str, service: str) -> SlipwaySettings:
     """Return the ``x-slipway`` field of a service; raises InputError for what is not understood."""
     found = mapping(raw, where)
-    known_keys(found, _SERVICE_KEYS, where)
+    known_keys(found, SERVICE_KEYS, where)
     job, role = _one_of(found, "job", JOBS, where), _one_of(found, "role", ROLES, where)
     data = str(found.get("data", ""))
     if data and not data.startswith("/"):

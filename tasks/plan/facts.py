@@ -51,6 +51,7 @@ class Image:
     digests: tuple[str, ...] = ()
     size: int = 0
     created: str = ""
+    health_check: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, RefusedError
+from .extension import SERVICE_KEYS
+from .facts import Image
 from .profile import Profile
 from .secret import MASK, Secret
 
@@ -58,6 +60,23 @@ class Release:
     def labels(self, project: str) -> dict[str, str]:
         """Return the labels of the image that keeps it."""
         return {RELEASE_LABEL: project, DOCUMENT_LABEL: json.dumps(self.document(), separators=(",", ":"))}
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A release that serves elsewhere, and which image each reference of this environment stands for by it."""
+
+    environment: str
+    release: Release
+    images: Mapping[str, Image]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a deploy stands on: the evidence for it, and the release that it brings from elsewhere, if it does."""
+
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    promotion: Promotion | None = None
 
 
 def repository(project: str) -> str:
@@ -150,10 +169,16 @@ def restored(model: Mapping[str, Any], images: Mapping[str, Pinned]) -> dict[str
     stays as it is, and `docker compose up` by hand afterwards does too.
     """
     services = {
-        name: {**raw, "image": images[name].reference} if name in images else dict(raw)
+        name: {**_understood(raw), "image": images[name].reference} if name in images else _understood(raw)
         for name, raw in (model.get("services") or {}).items()
     }
     return {**model, "services": services}
+
+
+def _understood(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a service of a release without what only the version that recorded it knew to say."""
+    said = {key: value for key, value in (raw.get("x-slipway") or {}).items() if key in SERVICE_KEYS}
+    return {**raw, "x-slipway": said} if "x-slipway" in raw else dict(raw)
 
 
 def refuse_secrets(model_text: str, profile: Profile) -> None:
@@ -194,3 +219,13 @@ def rows(releases: Sequence[Release]) -> list[dict[str, Any]]:
 def rolled_back_to(one: Release, identity: int, **more: Any) -> Release:
     """Return the release that brings an earlier one back: a release of its own, with the earlier one's images."""
     return replace(one, id=identity, of=one.of or one.id, outcome=DEPLOYED, reason="", **more)
+
+
+def based(one: Release, basis: Basis) -> Release:
+    """Return a release with what it stands on: of one that is promoted, the version of where it comes from."""
+    if basis.promotion is None:
+        return replace(one, evidence=basis.evidence)
+    origin = basis.promotion.release
+    source = {"promoted": f"{basis.promotion.environment} release {origin.id}"}
+    evidence = {**origin.evidence, **basis.evidence, **source}
+    return replace(one, version=origin.version, commit=origin.commit, evidence=evidence)

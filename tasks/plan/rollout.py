@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from .command import Command
 from .compose import compose
 from .errors import InputError
-from .extension import BLUE_GREEN, RECREATE, ProxySettings
+from .extension import BLUE_GREEN, JOBS, RECREATE, ProxySettings
 from .facts import Container
 from .profile import Profile
 from .stack import Service, Stack
@@ -124,6 +124,12 @@ class Source:
         """
         words = ("create", "--no-build", "--no-recreate", "--scale", f"{service}={count}", service)
         return self.compose(*words, reason=f"create the new containers of {service} beside the old ones")
+
+
+def to_back_up(stack: Stack, changed: Collection[str], running: Collection[str]) -> bool:
+    """Whether migrations are about to work on a database that runs and says how it is backed up."""
+    migrates = any(one.slipway.job == JOBS[0] and one.name in changed for one in stack.services.values())
+    return migrates and any(one.slipway.backup and one.name in running for one in stack.services.values())
 
 
 def refuse_impossible(stack: Stack) -> None:

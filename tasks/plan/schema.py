@@ -60,6 +60,8 @@ PLATFORMS = Type("platforms", "os/arch, comma separated, such as linux/amd64,lin
 NAMES = Type(
     "names", "variable names, comma separated", _matches(r"[A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*")
 )
+WORDS = Type("words", "words separated by commas", _matches(r"[a-z][a-z0-9-]*(?:,[a-z][a-z0-9-]*)*"))
+ENVIRONMENT = Type("environment", "the name of an environment such as staging", _matches(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
 SPECS = Type(
     "cache specs",
     "buildx cache specs separated by spaces, such as type=registry,ref=registry.example.com/cache",
@@ -90,6 +92,14 @@ SLIPWAY = (
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
     Key("KEEP_RELEASES", INTEGER, "10",
         "Releases to keep on the engine; 0: keep none, and do not go back when a deploy fails.", "5"),
+    Key("PROMOTE_FROM", ENVIRONMENT, "",
+        "Environment whose serving release a deploy brings here, image by image, instead of building.", "staging"),
+    Key("REQUIRE_CLEAN", FLAG, "false", "Refuse a deploy from a checkout with uncommitted changes.", "true"),
+    Key("REQUIRE_PUSHED", FLAG, "false", "Refuse a deploy of a commit that no remote branch has.", "true"),
+    Key("REQUIRE_EVIDENCE", WORDS, "", "What has to hold for the sources before a deploy, comma separated.", "tests"),
+    Key("REQUIRE_HEALTHCHECK", FLAG, "true", "Refuse to roll out a service that has no health check.", "false"),
+    Key("BACKUP_BEFORE_MIGRATE", FLAG, "true", "Back the database up before a deploy with new migrations.", "false"),
+    Key("HOOK_TIMEOUT", DURATION, "5m", "How long a hook of a deploy may run.", "30s"),
     Key("LOCK_TTL", DURATION, "60s",
         "How long the deploy lock outlives a holder that is not heard of any more; renewed three times in it.", "2m"),
     Key("KEEP_BACKUPS", INTEGER, "10", "How many backups of the database are kept, the newest; 0: all.", "30"),
@@ -116,6 +126,9 @@ SLIPWAY = (
         "Least statement coverage that `inv test.unit` accepts of each service; empty: any.", "80"),
     Key("TEST_TIMEOUT", DURATION, "10m", "How long the tests of one service may run before they are stopped.", "2m"),
     Key("TEST_MEMORY", SIZE, "2GiB", "Memory limit of a test container.", "512MB"),
+    Key("SMOKE_CA", TEXT, "",
+        "File with certificates that smoke checks trust beside the system's, relative to the project directory.",
+        "/etc/ssl/staging-ca.crt"),
     Key("LOAD_RATE", RATE, "50", "Requests a second that `inv test.load` sends.", "200"),
     Key("LOAD_DURATION", DURATION, "10s", "How long `inv test.load` sends requests.", "1m"),
     Key("LOAD_P95_MAX", DURATION, "", "Latency that 95 % of the requests must keep under load; empty: any.", "250ms"),

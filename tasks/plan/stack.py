@@ -49,7 +49,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """One service of the model; ``volumes`` and ``networks`` are what the engine calls them."""
+    """One service of the model; ``volumes`` and ``networks`` are what the engine calls them, ``binds`` host paths."""
 
     name: str
     image: str
@@ -61,6 +61,7 @@ class Service:
     configs: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
     replicas: int = 1
     pull_policy: str = ""
     restarts: bool = False
@@ -235,6 +236,7 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
             model.get("volumes"),
         ),
         networks=_named(raw.get("networks") or (), model.get("networks")),
+        binds=tuple(str(one["source"]) for one in raw.get("volumes") or [] if one["type"] == "bind"),
         replicas=int(replicas),
         pull_policy=str(raw.get("pull_policy") or ""),
         restarts=str(raw.get("restart") or "no") != "no",

@@ -162,6 +162,7 @@ def _local_layer(envs: Path, environment: str, name: str, base: Path, http: int,
         *ports,
         f"SECRETS_DIR={base / 'secrets'}",
         f"TLS_DIR={base / 'tls'}",
+        f"SMOKE_CA={base / 'tls' / 'tls.crt'}",
         more,
     ]
     (envs / f"{environment}.local.env").write_text("\n".join(lines) + "\n")

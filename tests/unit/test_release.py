@@ -128,3 +128,8 @@ def test_the_history_is_the_contract() -> None:
     ]  # fmt: skip
     assert json.dumps(found)
     assert found[0]["images"] == {"web": "sha256:1"}
+
+
+def test_what_an_earlier_version_said_is_no_obstacle_to_going_back() -> None:
+    model = {"services": {"web": {"image": "sha256:w", "x-slipway": {"upstreams": "/etc", "rollout": "blue-green"}}}}
+    assert restored(model, {})["services"]["web"]["x-slipway"] == {"rollout": "blue-green"}

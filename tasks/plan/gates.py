@@ -1,0 +1,93 @@
+"""What a profile wants to be true before a deploy begins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from .errors import InputError, RefusedError
+from .profile import Profile
+from .rollout import Move
+from .stack import Stack
+
+TESTS, SCAN = EVIDENCE = ("tests", "scan")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the gates are judged by; of what no gate asks for nothing need be known.
+
+    ``branches`` are the remote branches that hold the commit, ``tests`` is the run of tests that holds for these
+    sources, "" when there is none; ``unwatched`` are services to be rolled out without a health check, ``mounted`` the
+    files of this machine that services of a remote engine want, by service.
+    """
+
+    commit: str = ""
+    dirty: bool = False
+    branches: tuple[str, ...] = ()
+    tests: str = ""
+    unwatched: tuple[str, ...] = ()
+    mounted: tuple[tuple[str, str], ...] = ()
+
+
+def evidence(profile: Profile) -> tuple[str, ...]:
+    """Return the kinds of evidence that REQUIRE_EVIDENCE asks for; raises InputError for an unknown one."""
+    wanted = profile.words("REQUIRE_EVIDENCE")
+    for one in wanted:
+        if one not in EVIDENCE:
+            raise InputError(f"REQUIRE_EVIDENCE: no evidence is called {one!r}", f"there are: {', '.join(EVIDENCE)}")
+    return wanted
+
+
+def refuse_unmet(profile: Profile, facts: Facts) -> None:
+    """Raise RefusedError that names every gate that is not met, and what to do about each."""
+    found = _unmet(profile, facts)
+    if found:
+        raise RefusedError(
+            f"not deployed to {profile.environment}: {'; '.join(reason for reason, _ in found)}",
+            "; ".join(dict.fromkeys(mend for _, mend in found)),
+        )
+
+
+def _unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
+    found = []
+    if profile.flag("REQUIRE_CLEAN") and (facts.dirty or not facts.commit):
+        reason = "the checkout has uncommitted changes" if facts.commit else "this is no git checkout"
+        found.append((f"{reason} (REQUIRE_CLEAN)", "commit or stash them"))
+    if profile.flag("REQUIRE_PUSHED") and not facts.branches:
+        found.append((f"no remote branch has commit {facts.commit[:7] or 'none'} (REQUIRE_PUSHED)", "git push"))
+    wanted = evidence(profile)
+    if TESTS in wanted and not facts.tests:
+        found.append(("no run of tests passed for these sources (REQUIRE_EVIDENCE)", "inv test"))
+    if SCAN in wanted:
+        found.append(("nothing scans images yet (REQUIRE_EVIDENCE)", "take scan out of REQUIRE_EVIDENCE"))
+    if facts.unwatched:
+        names = ", ".join(facts.unwatched)
+        found.append(
+            (
+                f"{names}: rolled out without a health check, nobody would know whether the new containers work",
+                "give the service a healthcheck, or say REQUIRE_HEALTHCHECK=false",
+            )
+        )
+    for service, path in facts.mounted:
+        found.append(
+            (
+                f"{service} mounts {path}, which is on this machine and not on the engine's",
+                "bake it in, or name a path there",
+            )
+        )
+    return found
+
+
+def rolled_out(moves: Iterable[Move]) -> tuple[str, ...]:
+    """Return the services whose new containers take over while the old ones serve."""
+    return tuple(name for move in moves if move.kind != "recreate" for name in move.services)
+
+
+def mounted_from(stack: Stack, root: str) -> tuple[tuple[str, str], ...]:
+    """Return what services mount from below a directory of this machine: the service and the path."""
+    found = []
+    for service in stack.services.values():
+        for path in (*service.binds, *stack.files(service).values()):
+            if PurePosixPath(path).is_relative_to(root):
+                found.append((service.name, path))
+    return tuple(dict.fromkeys(found))

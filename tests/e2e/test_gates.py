@@ -1,0 +1,111 @@
+"""Gates, hooks and promotion of a deploy on a real engine."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .support import Checkout, docker
+
+Small = Callable[..., Checkout]
+WEB = """
+services:
+  web:
+    image: small/${NAME}:${TAG}
+    build: .
+    command: [sleep, infinity]
+    init: true
+"""
+
+
+@pytest.fixture
+def shop(small: Small) -> Checkout:
+    """A service in two environments."""
+    made = small(WEB, "FROM IMAGE\nCOPY note /note\n", "TAG=dev\n")
+    name = made.projects[0]
+    (made.envs_dir / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nNAME={name}\n")
+    (made.envs_dir / "prod.env").write_text(f"COMPOSE_PROJECT_NAME={name}-prod\nTAG=prod\nPROMOTE_FROM=dev\n")
+    made.projects.append(f"{name}-prod")
+    (made.project_dir / "note").write_text("one")
+    return made
+
+
+def hook(shop: Checkout, name: str, script: str) -> None:
+    path = shop.project_dir / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def running(project: str) -> str:
+    return docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}")
+
+
+def test_a_checkout_that_is_not_clean_or_not_pushed_is_refused_before_anything_is_built(shop: Checkout) -> None:
+    said = shop.inv("deploy.dev", code=3, REQUIRE_CLEAN="true", REQUIRE_PUSHED="true", REQUIRE_EVIDENCE="tests").stderr
+    assert said.count("(REQUIRE_") == 3
+    assert docker("images", "-q", f"small/{shop.projects[0]}") == ""
+    git = ["git", "-C", str(shop.project_dir), "-c", "user.name=a", "-c", "user.email=a@example.net"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    shop.inv("deploy.dev", REQUIRE_CLEAN="true")
+    assert "no remote branch has commit" in shop.inv("deploy.dev", "--build", code=3, REQUIRE_PUSHED="true").stderr
+
+
+def test_what_serves_elsewhere_is_promoted_without_a_build(shop: Checkout) -> None:
+    name = shop.projects[0]
+    assert "there is nothing to promote" in shop.inv("deploy.prod", code=3).stderr
+    shop.inv("deploy.dev")
+    (shop.project_dir / "note").write_text("two")  # not what serves
+    steps = [one["name"] for one in shop.json("deploy.prod")["steps"]]
+    assert "promote" in steps
+    assert "build" not in steps
+    ids = {docker("inspect", "--format", "{{.Image}}", f"{one}-web-1") for one in shop.projects}
+    assert len(ids) == 1
+    assert shop.json("deploy.prod")["outcome"] == "unchanged"
+    label = docker(
+        "inspect", "--format", '{{index .Config.Labels "slipway.release.document"}}', f"{name}-prod-release:1"
+    )
+    assert json.loads(label)["evidence"]["promoted"] == "dev release 1"
+
+
+def test_hooks_are_told_what_happens_and_may_say_no(shop: Checkout, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    hooks = {"SLIPWAY_HOOKS_DIR": str(shop.project_dir / "hooks")}
+    for name in ("pre-deploy", "post-deploy", "on-failure"):
+        hook(shop, name, f'echo {name} "$SLIPWAY_ENVIRONMENT" "$SLIPWAY_RELEASE" "$SLIPWAY_OUTCOME" >>{told}')
+    shop.inv("deploy.dev", **hooks)
+    assert told.read_text().splitlines() == ["pre-deploy dev", "post-deploy dev 1 deployed"]
+
+    hook(shop, "pre-deploy", "exit 7")
+    (shop.project_dir / "note").write_text("two")
+    before = running(shop.projects[0])
+    assert "pre-deploy says no" in shop.inv("deploy.dev", code=3, **hooks).stderr
+    assert running(shop.projects[0]) == before
+
+    (shop.project_dir / "hooks" / "pre-deploy").chmod(0o644)
+    if os.getuid():
+        assert "is not executable" in shop.inv("deploy.dev", code=2, **hooks).stderr
+    hook(shop, "pre-deploy", "exit 0")
+    hook(shop, "post-deploy", "exit 1")
+    assert "deployed, but post-deploy failed" in shop.inv("deploy.dev", code=1, **hooks).stderr
+
+    dockerfile = shop.project_dir / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + 'ENTRYPOINT ["false"]\n')
+    shop.inv("deploy.dev", code=4, **hooks)
+    assert told.read_text().splitlines()[-1].split()[:2] == ["on-failure", "dev"]
+
+
+def test_a_rollout_without_a_health_check_is_refused(shop: Checkout) -> None:
+    file = shop.project_dir / "compose.yaml"
+    file.write_text(file.read_text() + "    deploy: {update_config: {order: start-first, monitor: 500ms}}\n"
+                    "    healthcheck: {disable: true}\n")  # fmt: skip
+    shop.inv("deploy.dev")
+    (shop.project_dir / "note").write_text("two")
+    # The image of the database, which this one is made from, has no health check of its own.
+    assert "rolled out without a health check" in shop.inv("deploy.dev", code=3).stderr
+    shop.inv("deploy.dev", REQUIRE_HEALTHCHECK="false")
+    assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"

@@ -1,0 +1,88 @@
+"""What a profile wants to be true before a deploy begins."""
+
+import pytest
+from support import profile, stack
+
+from tasks.plan.errors import InputError, RefusedError
+from tasks.plan.gates import Facts, evidence, mounted_from, refuse_unmet, rolled_out
+from tasks.plan.hooks import command
+from tasks.plan.rollout import Move, to_back_up
+
+MET = Facts("1a2b3c4d", branches=("origin/main",), tests="20260506-070809-a1b2")
+ASKED = {"REQUIRE_CLEAN": "true", "REQUIRE_PUSHED": "true", "REQUIRE_EVIDENCE": "tests"}
+
+
+def test_what_nobody_asks_for_stops_nothing() -> None:
+    refuse_unmet(profile(), Facts(dirty=True))
+
+
+def test_gates_that_are_met_are_open() -> None:
+    refuse_unmet(profile(**ASKED), MET)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (Facts("1a2b3c4d", True, MET.branches, MET.tests), "the checkout has uncommitted changes (REQUIRE_CLEAN)"),
+        (Facts("", False, MET.branches, MET.tests), "this is no git checkout (REQUIRE_CLEAN)"),
+        (Facts("1a2b3c4d", False, (), MET.tests), "no remote branch has commit 1a2b3c4 (REQUIRE_PUSHED)"),
+        (Facts("1a2b3c4d", False, MET.branches), "no run of tests passed for these sources (REQUIRE_EVIDENCE)"),
+    ],
+)
+def test_each_gate_closes(facts: Facts, reason: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        refuse_unmet(profile("prod", **ASKED), facts)
+    assert caught.value.message == f"not deployed to prod: {reason}"
+    assert caught.value.hint
+
+
+def test_all_gates_that_are_not_met_are_named_at_once() -> None:
+    with pytest.raises(RefusedError) as caught:
+        refuse_unmet(profile(**{**ASKED, "REQUIRE_EVIDENCE": "tests,scan"}), Facts("1a2b3c4d", dirty=True))
+    assert caught.value.message.count("(REQUIRE_") == 4
+    assert "nothing scans images yet" in caught.value.message
+
+
+def test_unknown_evidence_is_bad_input() -> None:
+    with pytest.raises(InputError, match="no evidence is called 'tets'"):
+        evidence(profile(REQUIRE_EVIDENCE="tets"))
+
+
+def test_a_rollout_without_a_health_check_and_files_of_this_machine_are_refused() -> None:
+    facts = Facts(unwatched=("web",), mounted=(("web", "/srv/shop/web.conf"),))
+    with pytest.raises(RefusedError, match="web: rolled out without a health check") as caught:
+        refuse_unmet(profile(), facts)
+    assert "/srv/shop/web.conf" in caught.value.message
+
+
+def test_only_what_is_rolled_out_needs_a_health_check() -> None:
+    assert rolled_out([Move("recreate", ("db",)), Move("blue-green", ("web",))]) == ("web",)
+
+
+def test_what_is_mounted_from_the_checkout_is_found() -> None:
+    shop = stack(
+        {
+            "web": {
+                "volumes": [
+                    {"type": "bind", "source": "/srv/shop/conf"}, {"type": "bind", "source": "/etc/web"},
+                    {"type": "volume", "source": "data"},
+                ],
+                "secrets": [{"source": "token"}],
+            }
+        },
+        secrets={"token": {"file": "/srv/shop/secrets/token"}},
+    )  # fmt: skip
+    assert mounted_from(shop, "/srv/shop") == (("web", "/srv/shop/conf"), ("web", "/srv/shop/secrets/token"))
+    assert mounted_from(shop, "/srv/sho") == ()
+
+
+def test_a_database_is_backed_up_when_migrations_are_about_to_work_on_it() -> None:
+    shop = stack({"store": {"x-slipway": {"role": "database"}}, "schema": {"x-slipway": {"job": "migrate"}}})
+    assert not to_back_up(shop, {"schema"}, {"store"}), "it does not say how"
+
+
+def test_a_hook_is_told_by_its_environment() -> None:
+    made = command("/srv/hooks/pre-deploy", "/srv", {"environment": "prod", "release": "7"}, 30.0)
+    assert made.argv == ("/srv/hooks/pre-deploy",)
+    assert made.env == {"SLIPWAY_ENVIRONMENT": "prod", "SLIPWAY_RELEASE": "7"}
+    assert made.timeout == 30.0
