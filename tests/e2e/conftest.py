@@ -55,6 +55,6 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
 
     yield make
     for checkout in made:
-        for name in checkout.projects:
+        for name in reversed(checkout.projects):  # a later one may run an earlier one's images
             remove(name)
             assert leftovers(name) == []
