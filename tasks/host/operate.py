@@ -11,6 +11,7 @@ from ..plan import shell as shell_planner
 from ..plan.compose import compose
 from ..plan.errors import CommandError, InputError, RefusedError
 from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.release import RELEASE_LABEL
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
@@ -132,7 +133,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
     found = clean_planner.Leftovers(
         containers=engine.containers(name),
         networks=engine.networks(name),
-        images=engine.images(f"{PROJECT_LABEL}={name}"),
+        images=engine.images(f"{PROJECT_LABEL}={name}") + engine.images(f"{RELEASE_LABEL}={name}"),
         volumes=engine.volumes(name),
     )
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))

@@ -54,7 +54,7 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
         return made[-1]
 
     yield make
-    for checkout in made:
-        for name in reversed(checkout.projects):  # a later one may run an earlier one's images
-            remove(name)
-            assert leftovers(name) == []
+    names = [name for checkout in made for name in checkout.projects]
+    for name in reversed(names):  # a later one may run an earlier one's images
+        remove(name)
+    assert {name: left for name in names if (left := leftovers(name))} == {}
