@@ -300,3 +300,38 @@ def test_of_ten_deploys_at_once_one_proceeds(lean: Lean) -> None:
     assert codes == [0] + [3] * 9, ended
     assert all("is locked by" in said for said, code in ended if code == 3)
     assert lean.answer() == wanted
+
+
+def test_requests_that_take_five_seconds_complete_across_the_switch(sample: Sample) -> None:
+    """The service's image is from scratch: nothing in it could be run to drain it."""
+    sample.inv("setup", "deploy.staging")
+    project = f"{sample.project}-staging"
+    port = docker("port", f"{project}-nginx-1", "8443").splitlines()[0].rpartition(":")[2]
+    handler = sample.project_dir / "app" / "src" / "handlers" / "users.go"
+    source = handler.read_text()
+    sql = "BEGIN; LOCK TABLE users; SELECT pg_sleep(5); COMMIT"
+    psql = ["docker", "exec", f"{project}-database-1", "psql", "-qU", "slipway", "slipway", "-c", sql]
+    ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code} %{time_total}", "--max-time", "20",
+           f"https://localhost:{port}/api/users?limit=1"]  # fmt: skip
+    events = subprocess.Popen(
+        ["docker", "events", "--filter", f"label=com.docker.compose.project={project}", "--format",
+         "{{.Action}}\t{{index .Actor.Attributes \"name\"}}"], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        handler.write_text(source + "\nvar _ = 1\n")
+        task = subprocess.Popen(sample.command("deploy.staging"), env=sample.environment(), stderr=subprocess.DEVNULL)
+        assert events.stdout
+        next(line for line in events.stdout if ready(*line.rstrip("\n").split("\t")))
+        lock = subprocess.Popen(psql, stdout=subprocess.DEVNULL)
+        time.sleep(0.2)
+        asked = [subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+        answers = [one.communicate()[0].split() for one in asked]
+        assert [status for status, _ in answers] == ["200"] * 10
+        assert min(float(seconds) for _, seconds in answers) > 3, "they were in flight all the time"
+        assert task.wait(120) == 0
+        assert lock.wait(20) == 0
+    finally:
+        handler.write_text(source)
+        events.kill()
+        events.communicate()
+        sample.inv("deploy.down", "--env", "staging")
