@@ -18,7 +18,7 @@ from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, gates, hooks, locks, machine, maintenance, promotions, releases
+from . import builds, gates, hooks, locks, machine, maintenance, promotions, releases, repairs
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
 from .rollouts import blame, settled
@@ -69,15 +69,22 @@ def run(project: Project, yes: bool, build: bool, json: bool, wait: str = "") ->
     patience = waiting(wait)
     deploy = plan(project, build)
     _orphans_note(deploy)
-    if not deploy.steps:
+    kept = bool(project.profile.integer("KEEP_RELEASES"))
+    if not deploy.steps and not (kept and releases.unrecorded(project)):
         _nothing_to_do(project, deploy, json)
         return
     evidence = gates.check(project, deploy)
-    _confirm(project, deploy, yes)
+    if deploy.steps:
+        _confirm(project, deploy, yes)
     with _reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
+        if kept:
+            repairs.recover(project)
         deploy = _still(project, deploy, build, yes)
         if not deploy.steps:
             report.outcome = "unchanged"
+            if kept and releases.unrecorded(project):
+                report.release = releases.adopt(project, lock.verify, locks.who(), report.steps)
+                note(f"recorded as release {report.release.id} what an earlier deploy brought and did not record")
         else:
             with _hooked(project, report):
                 _work(project, deploy, lock, report, evidence)
@@ -163,6 +170,7 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         confirm(f"roll {project.stack.project} back to {what}", yes)
     with _reported(project, json) as report, locks.held(project, "rollback") as lock:
+        repairs.recover(project)
         now = releases.target(project, wanted)
         if now.id != target.id:
             raise RefusedError(

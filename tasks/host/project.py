@@ -123,10 +123,14 @@ class Project:
         found = _hashes(self._accepted(self.start_hashes().result()))
         if all(one.config_hash in ("", found.get(one.service, one.config_hash)) for one in containers):
             return found
-        resolved = _with_namespaces(model(self.model_text), containers)
+        return self.hashes_of(model(self.model_text), containers) or found
+
+    def hashes_of(self, resolved: Any, containers: Sequence[Container]) -> dict[str, str]:
+        """Return the configuration hashes of a resolved model; none when Compose does not accept it."""
         command = compose(self.profile, "config", "--hash", "*", cwd=self.cwd, files=("-",))
-        result = start(replace(command, stdin=json.dumps(resolved))).result()
-        return _hashes(result) if result.exit_code == 0 else found
+        named = _with_namespaces(resolved, containers)
+        result = start(replace(command, stdin=json.dumps(named))).result()
+        return _hashes(result) if result.exit_code == 0 else {}
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""

@@ -2,9 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +12,9 @@ from ..plan import deploy as deploy_planner
 from ..plan import release as planner
 from ..plan import rollout
 from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError, StoppedError
-from ..plan.extension import BLUE_GREEN, RECREATE
-from ..plan.facts import Container
-from ..plan.release import Basis, Pinned, Release
+from ..plan.extension import RECREATE
+from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.release import Basis, Before, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
@@ -23,7 +22,8 @@ from . import backups, builds, smoke_tests
 from .forwarding import undisturbed
 from .output import note
 from .project import Project, model
-from .rollouts import Rollout, blame, drained, proxy, settled, switch
+from .repairs import repair
+from .rollouts import Rollout, blame, crashing, settled
 
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
 
@@ -32,15 +32,6 @@ def history(project: Project) -> tuple[Release, ...]:
     """Return the releases of a project that the engine keeps, newest first."""
     found = project.engine.images(f"{planner.RELEASE_LABEL}={project.stack.project}")
     return planner.newest_first([one for image in found if (one := planner.from_labels(image.labels))])
-
-
-@dataclass(frozen=True)
-class Before:
-    """What served before a deploy: the images that ran, the model they ran by, and the volumes there were."""
-
-    images: Mapping[str, Pinned]
-    model: Mapping[str, Any]
-    volumes: frozenset[str]
 
 
 class RolledBackError(DeployError):
@@ -64,6 +55,17 @@ def back_to(
 ) -> Release:
     """Bring a release back under the lock and return what that made."""
     return Deployment(project, verify, operator, steps).back_to(wanted)
+
+
+def unrecorded(project: Project) -> bool:
+    """Whether what runs is no release yet: the deploy that brought it was killed before it could record it."""
+    last = planner.serving(history(project))
+    return last is None or bool(planner.moved(last.images, _images(project)))
+
+
+def adopt(project: Project, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]) -> Release:
+    """Record what runs as a release."""
+    return Deployment(project, verify, operator, steps).deploy(deploy_planner.Plan((), ()), Basis())
 
 
 def target(project: Project, wanted: int) -> Release:
@@ -129,11 +131,13 @@ class Deployment:
         kept = self._model(wanted.id)
         source, stack = self._restored(kept, wanted.images)
         before = self._before()
-        changed = {name: "recreate" for name in planner.moved(before.images, wanted.images)}
+        changed = self._changed(source, stack, before, wanted)
+        known = {name for one in self._known for name in one.images} & set(before.hashes)
+        gone = known - set(stack.services)
         fresh = planner.rolled_back_to(
             wanted, self._identity, created=_now(), operator=self._operator, environment=project.profile.environment
         )
-        return self._guarded(fresh, before, lambda: self._return(source, stack, wanted.images, changed), kept)
+        return self._guarded(fresh, before, lambda: self._return(source, stack, wanted, changed, gone), kept)
 
     def _guarded(
         self, fresh: Release, before: Before, work: Callable[[], None], kept: Mapping[str, Any] | None = None
@@ -148,9 +152,9 @@ class Deployment:
         except (SlipwayError, KeyboardInterrupt) as error:
             if self._project.runner.dry:
                 raise
-            with _unless_lost():
-                self._verify()
             with undisturbed(_UNDISTURBED):
+                with _unless_lost():
+                    self._verify()
                 self._go_back(fresh, before, error)
             raise
         return done
@@ -178,9 +182,21 @@ class Deployment:
         for reference, image in images.items():
             self._project.runner.run(self._source.docker("tag", image, reference))
 
-    def _return(self, source: Source, stack: Stack, images: Mapping[str, Pinned], changed: Mapping[str, str]) -> None:
-        self._step("images", lambda: self._name_images(images))
+    def _changed(self, source: Source, stack: Stack, before: Before, wanted: Release) -> dict[str, str]:
+        """Return the services that a release runs from another image, or as another configuration."""
+        wants = self._project.hashes_of(json.loads(source.model), self._project.engine.containers(stack.project))
+        other = {name for name, now in before.hashes.items() if name in stack.services and wants.get(name, now) != now}
+        other = {name for name in other if not stack.one_off(stack.services[name])}
+        return dict.fromkeys([*planner.moved(before.images, wanted.images), *sorted(other)], "recreate")
+
+    def _return(
+        self, source: Source, stack: Stack, wanted: Release, changed: Mapping[str, str], gone: Collection[str]
+    ) -> None:
+        self._step("images", lambda: self._name_images(wanted.images))
         self._converge(source, stack, changed)
+        if gone:
+            kept = {one.service for one in self._project.engine.containers(stack.project)} - set(gone)
+            self._step(f"remove {' '.join(sorted(gone))}", lambda: self._retire_others(kept))
 
     def _converge(self, source: Source, stack: Stack, changed: Mapping[str, str]) -> None:
         """Bring every changed service in, each after those it depends on, and hold that all is healthy at the end."""
@@ -210,9 +226,12 @@ class Deployment:
         if self._project.runner.dry:
             self._project.runner.show(f"wait until {', '.join(names) or 'every service'} is healthy")
             return
-        word = self._project.engine.wait(
-            stack.project, lambda found: deploy_planner.verdict(stack, found, names), timeout
-        )
+
+        def judge(found: tuple[Container, ...]) -> str:
+            mine = [one.name for one in found if not names or one.service in names]
+            return deploy_planner.verdict(stack, found, names) or crashing(self._project, found, mine)
+
+        word = self._project.engine.wait(stack.project, judge, timeout)
         if word == "ready" and not names:
             word = settled(self._project, stack)
         if word != "ready":
@@ -232,8 +251,9 @@ class Deployment:
         else:
             text, names = model(project.model_text), {one.name: one.image for one in project.stack.services.values()}
         images = {one: Pinned(names[one], image) for one, image in ran.items() if one in names}
-        volumes = frozenset(one.name for one in project.engine.volumes(name))
-        return Before(images, text, volumes)
+        volumes = _volumes(project)
+        hashes = {one.service: one.config_hash for one in project.engine.containers(name) if not one.oneoff}
+        return Before(images, text, volumes, hashes)
 
     def _go_back(self, fresh: Release, before: Before, error: BaseException) -> None:
         """Let the earlier release serve again, and record that; raises DeployError that says what serves now."""
@@ -247,7 +267,7 @@ class Deployment:
                 outcome, now = planner.ROLLED_BACK, "the earlier release serves"
             else:
                 self._step("remove", lambda: self._remove_new(before))
-                outcome, now = planner.FAILED, "there was no earlier release: what this one made is removed"
+                outcome, now = planner.FAILED, "nothing ran before: what this one made is removed"
         except SlipwayError as second:
             self._record_failure(fresh, planner.FAILED, f"{step}: {message}; roll back: {second.message}")
             raise DeployError(
@@ -270,27 +290,28 @@ class Deployment:
         self._name_images(before.images)
         repair(self._project, source, stack)
         found = self._project.engine.containers(stack.project)
-        now = {one.service: one for one in found if not one.oneoff}
-        # What another image runs, or nothing does; jobs have done their work, and an old one would find nothing to do.
-        changed = {
-            name: "recreate" if name in now else "create"
-            for name, image in before.images.items()
-            if name in stack.services
-            and not stack.one_off(stack.services[name])
-            and (name not in now or now[name].image_id != image.id or _broken(now[name]))
-        }
-        running = {name for name, one in now.items() if one.state == "running"}
+        changed = planner.to_bring_back(stack, before.images, before.hashes, found)
+        running = {one.service for one in found if one.state == "running"}
         for move in rollout.moves(stack, changed, running):
             if move.kind == RECREATE:
                 self._project.runner.run(source.up(move.services))
                 self._healthy(source, stack, move.services)
             else:
                 Rollout(self._project, source, stack, stack.services[move.services[0]], lambda: None).carry_out()
+        self._retire_others(set(before.hashes))
+
+    def _retire_others(self, services: Collection[str]) -> None:
+        """Stop and remove the containers of services that a release does not have."""
+        project = self._project
+        found = project.engine.containers(project.stack.project)
+        if others := [one.name for one in found if one.service not in services and not one.oneoff]:
+            for command in rollout.stop(self._source, others):
+                project.runner.run(command)
 
     def _remove_new(self, before: Before) -> None:
         project = self._project
         project.runner.run(self._source.compose("down", "--remove-orphans", reason="there was nothing before"))
-        made = [one.name for one in project.engine.volumes(project.stack.project) if one.name not in before.volumes]
+        made = sorted(_volumes(project) - before.volumes)
         if made:
             project.runner.run(self._source.docker("volume", "rm", *made))
 
@@ -344,15 +365,14 @@ class Deployment:
         if project.runner.dry:
             return
         name = project.stack.project
-        for one in planner.prunable(history(project), project.profile.integer("KEEP_RELEASES")):
-            project.engine.remove_image(f"{planner.repository(name)}:{one.id}")
-            for image in one.images.values():
-                repository, _ = build_planner.split_reference(image.reference)
-                project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
-
-
-def _broken(container: Container) -> bool:
-    return container.state != "running" or container.health == "unhealthy"
+        try:
+            for one in planner.prunable(history(project), project.profile.integer("KEEP_RELEASES")):
+                # The record last: what could not be removed is found by it the next time.
+                for repository in {build_planner.split_reference(image.reference)[0] for image in one.images.values()}:
+                    project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
+                project.engine.remove_image(f"{planner.repository(name)}:{one.id}")
+        except SlipwayError as error:  # the deploy itself is done
+            note(f"old releases were not all removed: {error.message}")
 
 
 def _images(project: Project) -> dict[str, Pinned]:
@@ -365,30 +385,10 @@ def _images(project: Project) -> dict[str, Pinned]:
     }
 
 
+def _volumes(project: Project) -> frozenset[str]:
+    owned = project.engine.owned(f"{PROJECT_LABEL}={project.stack.project}")
+    return frozenset(one.name for one in owned if one.kind == "volume")
+
+
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def repair(project: Project, source: Source, stack: Stack) -> None:
-    """Remove what a rollout left that was killed half-way; what serves goes on serving."""
-    front = proxy(project, stack)
-    for service in stack.services.values():
-        if service.rollout == RECREATE:
-            continue
-        found = project.engine.containers(stack.project)
-        named: tuple[str, ...] = ()
-        if front and service.rollout == BLUE_GREEN:
-            named = rollout.serving(
-                project.engine.file(front.containers[0], front.file(service.name)).decode(), service.name
-            )
-        left = [one.name for one in rollout.leftovers(service, found, named)]
-        if not left:
-            continue
-        note(f"{service.name}: removing what an earlier deploy left: {', '.join(left)}")
-        if front and service.rollout == BLUE_GREEN:
-            stays = [
-                one.name for one in found if one.service == service.name and one.name not in left and not one.oneoff
-            ]
-            drained(project, front, switch(project, source, front, service.name, stays))
-        for command in rollout.stop(source, left):
-            project.runner.run(command)

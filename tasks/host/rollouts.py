@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..plan import rollout as planner
 from ..plan.deploy import failed_containers, verdict, verdict_on
-from ..plan.errors import CommandError, DeployError, LockLostError
+from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError
 from ..plan.extension import BLUE_GREEN
 from ..plan.facts import Container
 from ..plan.rollout import Proxy, Source
@@ -61,12 +61,16 @@ class Rollout:
         except LockLostError:
             raise  # another one deploys: what there is beside the old ones may be its
         except BaseException:
-            self._undo()
+            try:
+                self._undo()
+            except SlipwayError as second:  # the first one is what the deploy failed of; what is left is repaired
+                note(f"{self._service.name}: {second.message}")
             raise
 
     def _at_once(self, proxy: Proxy) -> None:
-        # The service's own name would lead to the new containers before they are ready.
-        switch(self._project, self._source, proxy, self._service.name, self._old)
+        # The service's own name would lead to the new containers before they are ready. Old workers of the proxy answer
+        # on connections that clients keep, and by the name that they know.
+        drained(self._project, proxy, switch(self._project, self._source, proxy, self._service.name, self._old))
         self._begin(self._service.replicas, len(self._old))
         self._verify()
         self._draining += switch(self._project, self._source, proxy, self._service.name, self._new)
@@ -112,9 +116,11 @@ class Rollout:
         if self._dry:
             self._project.runner.show(f"wait until {', '.join(names)} is healthy, at most {show_duration(timeout)}")
             return
-        word = self._project.engine.wait(
-            self._stack.project, lambda found: verdict_on(self._stack, self._service, found, names), timeout
-        )
+
+        def judge(found: Sequence[Container]) -> str:
+            return verdict_on(self._stack, self._service, found, names) or crashing(self._project, found, names)
+
+        word = self._project.engine.wait(self._stack.project, judge, timeout)
         if word != "ready":
             reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
             self._blame(names, reason)
@@ -164,6 +170,13 @@ class Rollout:
         self._retire(new)
 
 
+def crashing(project: Project, containers: Iterable[Container], names: Sequence[str]) -> str:
+    """Return which of these containers keeps ending and being started again, "" for none."""
+    suspect = [one for one in containers if one.name in names and one.health != "healthy"]
+    full = [found for one in suspect if (found := project.engine.inspect(one.id)) is not None]
+    return planner.crashing(full)
+
+
 def last_words(project: Project, guilty: Iterable[Container]) -> None:
     """Show the last lines of containers that keep a deploy from being ready."""
     for one in guilty:
@@ -207,18 +220,19 @@ def proxy(project: Project, stack: Stack) -> Proxy | None:
 
 
 def switch(
-    project: Project, source: Source, proxy: Proxy, service: str, containers: Sequence[str]
+    project: Project, source: Source, proxy: Proxy, service: str, containers: Sequence[str], again: bool = False
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Let the proxy lead to these containers; returns its old workers, which finish their requests.
 
-    Raises DeployError, with the file as it was, when the proxy does not accept it.
+    ``again``: reload it also when its file says so already, since it need not have read it. Raises DeployError, with
+    the file as it was, when the proxy does not accept it.
     """
     file, run = proxy.file(service), project.runner.run
     draining = []
     for name in proxy.containers:
         text = project.engine.file(name, file).decode()
         wanted = planner.pointed(text, service, containers)
-        if wanted == text:
+        if wanted == text and not again:
             continue
         try:
             for command in planner.write(source, name, file, wanted):

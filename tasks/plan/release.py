@@ -13,9 +13,10 @@ from typing import Any
 
 from .errors import InputError, RefusedError
 from .extension import SERVICE_KEYS
-from .facts import Image
+from .facts import Container, Image
 from .profile import Profile
 from .secret import MASK, Secret
+from .stack import Stack
 
 RELEASE_LABEL, DOCUMENT_LABEL = "slipway.release", "slipway.release.document"
 DEPLOYED, ROLLED_BACK, FAILED = "deployed", "rolled-back", "failed"
@@ -77,6 +78,19 @@ class Basis:
 
     evidence: Mapping[str, str] = field(default_factory=dict)
     promotion: Promotion | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What served before a deploy: the images that ran, the model they ran by, and the volumes there were.
+
+    ``hashes`` are the configurations of the services that had containers, by Compose's own measure.
+    """
+
+    images: Mapping[str, Pinned]
+    model: Mapping[str, Any]
+    volumes: frozenset[str]
+    hashes: Mapping[str, str]
 
 
 def repository(project: str) -> str:
@@ -194,6 +208,31 @@ def refuse_secrets(model_text: str, profile: Profile) -> None:
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:
     """Return the services whose image is another one."""
     return tuple(name for name, one in then.items() if name not in now or now[name].id != one.id)
+
+
+def to_bring_back(
+    stack: Stack, images: Mapping[str, Pinned], hashes: Mapping[str, str], containers: Collection[Container]
+) -> dict[str, str]:
+    """Return the services that do not run as they did before a deploy, and what has to happen to each.
+
+    ``images`` and ``hashes`` are what ran. Jobs have done their work, and an old one would find nothing to do.
+    """
+    changed = {}
+    for name, image in images.items():
+        service = stack.services.get(name)
+        if service is None or stack.one_off(service):
+            continue
+        mine = [one for one in containers if one.service == name and not one.oneoff]
+        wanted = hashes.get(name, "")
+        if any(one.image_id != image.id or one.config_hash != wanted or _broken(one) for one in mine):
+            changed[name] = "recreate"
+        elif len(mine) != service.replicas:
+            changed[name] = "scale" if mine else "create"
+    return changed
+
+
+def _broken(container: Container) -> bool:
+    return container.state != "running" or container.health == "unhealthy"
 
 
 def rows(releases: Sequence[Release]) -> list[dict[str, Any]]:

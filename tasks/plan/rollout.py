@@ -23,6 +23,7 @@ _SERVER = re.compile(
     r"[ \t]*(?P<end>\n?)",
     re.MULTILINE,
 )
+_TOO_OFTEN = 3  # restarts while it is waited for
 _BACKUP = re.compile(r"[ \t]+backup\b")
 
 
@@ -256,6 +257,12 @@ def too_many_failed(service: Service, failed: int, count: int) -> bool:
 def workers(proxy: Proxy, processes: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
     """Return the process ids of the proxy's workers in a container's process table."""
     return tuple(one["PID"] for one in processes if proxy.settings.workers in one.get("CMD", one.get("COMMAND", "")))
+
+
+def crashing(containers: Iterable[Container]) -> str:
+    """Return which container keeps ending and being started again, "" for none: waiting for it is of no use."""
+    often = next((one for one in containers if one.restarts >= _TOO_OFTEN), None)
+    return f"{often.name} was restarted {often.restarts} times, exit code {often.exit_code}" if often else ""
 
 
 def trouble(service: Service, containers: Iterable[Container], names: Collection[str]) -> tuple[str, ...]:

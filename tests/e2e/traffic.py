@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,12 +40,12 @@ class Client:
     """Where to, how often, and how it is trusted."""
 
     port: int
-    certificate: Path
+    certificate: Path | None  # None: plain HTTP
     rate: float
 
     async def run(self, traffic: Traffic, stop: threading.Event) -> None:
         """Send requests at the rate until told to stop, then wait for those in flight."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
+        context = ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else None
         kept: asyncio.Queue[Connection | None] = asyncio.Queue()
         for _ in range(_KEPT):
             kept.put_nowait(None)
@@ -59,9 +59,12 @@ class Client:
             running.add(task)
             task.add_done_callback(running.discard)
         await asyncio.gather(*running)
+        while not kept.empty():
+            if connection := kept.get_nowait():
+                await _close(connection)
 
     async def _one(
-        self, number: int, context: ssl.SSLContext, kept: "asyncio.Queue[Connection | None]", traffic: Traffic
+        self, number: int, context: ssl.SSLContext | None, kept: "asyncio.Queue[Connection | None]", traffic: Traffic
     ) -> None:
         began = time.monotonic()
         keep = number % 4 != 0  # every fourth request has a connection of its own
@@ -74,7 +77,7 @@ class Client:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 connection = connection or await asyncio.open_connection(
-                    "127.0.0.1", self.port, ssl=context, server_hostname="localhost"
+                    "127.0.0.1", self.port, ssl=context, server_hostname="localhost" if context else None
                 )
                 status, open_ = await _ask(what, number, keep, *connection)
             if status != (201 if what == "POST" else 200):
@@ -84,9 +87,16 @@ class Client:
             traffic.failures.append(f"{what} after {time.monotonic() - began:.2f} s: {type(error).__name__} {error}")
             open_ = False
         if connection and not open_:
-            connection[1].close()
+            await _close(connection)
         if keep:
             kept.put_nowait(connection if open_ else None)
+
+
+async def _close(connection: Connection) -> None:
+    connection[1].close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_TIMEOUT):
+            await connection[1].wait_closed()
 
 
 async def _ask(
@@ -117,7 +127,7 @@ async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader) -> N
 
 
 @contextmanager
-def traffic(port: int, certificate: Path, rate: float) -> Iterator[Traffic]:
+def traffic(port: int, certificate: Path | None, rate: float) -> Iterator[Traffic]:
     """Send requests all through a block."""
     found, stop = Traffic(), threading.Event()
     client = Client(port, certificate, rate)

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from support import profile
+from support import container, profile, stack
 
 from tasks.plan.errors import InputError, RefusedError
 from tasks.plan.release import (
@@ -25,6 +25,7 @@ from tasks.plan.release import (
     rows,
     serving,
     target,
+    to_bring_back,
 )
 
 
@@ -133,3 +134,20 @@ def test_the_history_is_the_contract() -> None:
 def test_what_an_earlier_version_said_is_no_obstacle_to_going_back() -> None:
     model = {"services": {"web": {"image": "sha256:w", "x-slipway": {"upstreams": "/etc", "rollout": "blue-green"}}}}
     assert restored(model, {})["services"]["web"]["x-slipway"] == {"rollout": "blue-green"}
+
+
+def test_what_does_not_run_as_before_is_brought_back() -> None:
+    shop = stack({"web": {"deploy": {"replicas": 2}}, "db": {}, "job": {"x-slipway": {"job": "migrate"}}, "log": {}})
+    images = {name: Pinned(name, "sha256:a") for name in ("web", "db", "job", "log", "left")}
+    hashes = dict.fromkeys(images, "h")
+    same = {"config_hash": "h"}
+    good = [container("shop-web-1", **same), container("shop-web-2", **same), container("shop-db-1", **same),
+            container("shop-log-1", **same)]  # fmt: skip
+
+    assert to_bring_back(shop, images, hashes, good) == {}
+    assert to_bring_back(shop, images, hashes, good[1:]) == {"web": "scale"}
+    assert to_bring_back(shop, images, hashes, good[:3]) == {"log": "create"}
+    other = [*good[1:], container("shop-web-3", config_hash="h", image_id="sha256:b")]
+    assert to_bring_back(shop, images, hashes, other) == {"web": "recreate"}
+    edited = [*good[:3], container("shop-log-1", config_hash="other")]
+    assert to_bring_back(shop, images, hashes, edited) == {"log": "recreate"}

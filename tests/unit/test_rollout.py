@@ -12,6 +12,7 @@ from tasks.plan.rollout import (
     Source,
     batches,
     check,
+    crashing,
     leftovers,
     levels,
     moves,
@@ -198,3 +199,10 @@ def test_an_earlier_model_goes_to_compose_by_its_input() -> None:
     command = Source(profile(COMPOSE_FILE="compose.yaml"), "/srv", "{}").up(["web"])
     assert command.stdin == "{}"
     assert command.env["COMPOSE_FILE"] == "-"
+
+
+def test_what_is_started_again_and_again_is_named() -> None:
+    assert crashing([container("shop-web-1", restarts=2)]) == ""
+    assert crashing([container("shop-web-1"), container("shop-web-2", restarts=3, exit_code=7)]) == (
+        "shop-web-2 was restarted 3 times, exit code 7"
+    )
