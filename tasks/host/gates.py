@@ -25,7 +25,9 @@ def check(project: Project, plan: deploy_planner.Plan) -> dict[str, str]:
             branches=git.remote_branches(project.settings.project_dir) if profile.flag("REQUIRE_PUSHED") else (),
             tests=tests,
             unwatched=_unwatched(project, plan) if profile.flag("REQUIRE_HEALTHCHECK") else (),
-            mounted=() if project.engine.local() else planner.mounted_from(project.stack, str(project.settings.root)),
+            mounted=()
+            if project.engine.local()
+            else planner.mounted_from(project.stack, str(project.settings.root), project.cwd),
         ),
     )
     return {"tests": tests} if tests else {}

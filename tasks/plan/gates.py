@@ -83,11 +83,11 @@ def rolled_out(moves: Iterable[Move]) -> tuple[str, ...]:
     return tuple(name for move in moves if move.kind != "recreate" for name in move.services)
 
 
-def mounted_from(stack: Stack, root: str) -> tuple[tuple[str, str], ...]:
-    """Return what services mount from below a directory of this machine: the service and the path."""
+def mounted_from(stack: Stack, *directories: str) -> tuple[tuple[str, str], ...]:
+    """Return what services mount from below directories of this machine: the service and the path."""
     found = []
     for service in stack.services.values():
         for path in (*service.binds, *stack.files(service).values()):
-            if PurePosixPath(path).is_relative_to(root):
+            if any(PurePosixPath(path).is_relative_to(one) for one in directories):
                 found.append((service.name, path))
     return tuple(dict.fromkeys(found))

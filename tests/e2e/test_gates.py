@@ -1,9 +1,13 @@
 """Gates, hooks and promotion of a deploy on a real engine."""
 
+import contextlib
 import json
 import os
+import socket
+import socketserver
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,36 @@ def hook(shop: Checkout, name: str, script: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """A second address of the engine, one that does not tell that it is on this machine."""
+
+    class Forward(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect("/var/run/docker.sock")
+                back = threading.Thread(target=pour, args=(engine, self.request), daemon=True)
+                back.start()
+                pour(self.request, engine)
+                back.join(30)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Forward) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def pour(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def running(project: str) -> str:
@@ -110,3 +144,23 @@ def test_a_rollout_without_a_health_check_is_refused(shop: Checkout) -> None:
     assert "rolled out without a health check" in shop.inv("deploy.dev", code=3).stderr
     shop.inv("deploy.dev", REQUIRE_HEALTHCHECK="false")
     assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
+
+
+def test_an_engine_elsewhere_gets_no_file_of_this_machine(shop: Checkout, elsewhere: str) -> None:
+    file = shop.project_dir / "compose.yaml"
+    file.write_text(file.read_text() + "    volumes: ['./note:/other:ro']\n")
+    said = shop.inv("deploy.dev", code=3, DOCKER_HOST=elsewhere).stderr
+    assert f"web mounts {shop.project_dir / 'note'}, which is on this machine" in said
+    assert running(shop.projects[0]) == ""
+
+
+def test_an_answer_that_is_not_the_declared_one_takes_the_deploy_back(shop: Checkout, tmp_path: Path) -> None:
+    shop.inv("deploy.dev")
+    before = docker("inspect", "--format", "{{.Image}}", f"{shop.projects[0]}-web-1")
+    (shop.project_dir / "note").write_text("two")
+    file = shop.project_dir / "compose.yaml"
+    file.write_text(file.read_text() + "    x-slipway: {smoke: [{url: 'http://localhost:9/none', timeout: 1s}]}\n")
+    document = shop.json("deploy.dev", code=4)
+    assert document["outcome"] == "rolled-back"
+    assert ("smoke", "failed") in [(step["name"], step["outcome"]) for step in document["steps"]]
+    assert docker("inspect", "--format", "{{.Image}}", f"{shop.projects[0]}-web-1") == before
