@@ -5,7 +5,7 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from docker.utils import kwargs_from_env
 
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import (
+    ANONYMOUS_LABEL,
     ONEOFF_LABEL,
     PROJECT_LABEL,
     Container,
@@ -201,13 +202,17 @@ class Engine(Records):
             listed = self._api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
         return tuple(NamedResource(one["Id"], one["Name"]) for one in listed)
 
-    def volumes(self, project: str) -> tuple[NamedResource, ...]:
-        """Return the volumes of a Compose project, with their sizes."""
+    def volumes(self, project: str, mounted: Collection[str] = ()) -> tuple[NamedResource, ...]:
+        """Return the volumes of a Compose project, with their sizes, and those without a name that are ``mounted``.
+
+        A container that Compose made anew has its predecessor's by name, so `docker rm --volumes` leaves them.
+        """
         with self._answering():
             usage = self._api.df().get("Volumes") or []
         found = []
         for one in usage:
-            if (one.get("Labels") or {}).get(PROJECT_LABEL) == project:
+            labels = one.get("Labels") or {}
+            if labels.get(PROJECT_LABEL) == project or (one["Name"] in mounted and ANONYMOUS_LABEL in labels):
                 data = one.get("UsageData") or {}
                 found.append(
                     NamedResource(one["Name"], one["Name"], int(data.get("Size", -1)), int(data.get("RefCount", 0)) > 0)

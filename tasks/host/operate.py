@@ -130,11 +130,12 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
     """Remove what the project made; says what first, and asks before volumes."""
     name = project.stack.project
     engine = project.engine
+    containers = engine.containers(name)
     found = clean_planner.Leftovers(
-        containers=engine.containers(name),
+        containers=containers,
         networks=engine.networks(name),
         images=engine.images(f"{PROJECT_LABEL}={name}") + engine.images(f"{RELEASE_LABEL}={name}"),
-        volumes=engine.volumes(name),
+        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}),
     )
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))
     stacks = throwaway.removable(project)

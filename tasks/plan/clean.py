@@ -53,6 +53,7 @@ def plan(found: Leftovers, volumes: bool, images: bool, env: dict[str, str]) -> 
         freed += sum(one.size for one in found.images)
     if volumes:
         lines += [f"volume {one.name} ({_volume_size(one)})" for one in found.volumes]
-        remove(("docker", "volume", "rm"), [one.name for one in found.volumes])
+        # Some went with their containers.
+        remove(("docker", "volume", "rm", "--force"), [one.name for one in found.volumes])
         freed += sum(max(one.size, 0) for one in found.volumes)
     return CleanPlan(tuple(lines), freed, tuple(commands))

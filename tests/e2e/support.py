@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -102,6 +103,7 @@ def leftovers(project: str) -> list[str]:
 def remove(project: str) -> None:
     """Remove everything of a project without the help of what is being tested."""
     label, copy = f"label=com.docker.compose.project={project}", f"label=slipway.throwaway={project}"
+    nameless = _nameless_volumes(docker("ps", "-aq", "--filter", label).split())
     for listing, removal in (
         (("ps", "-aq", "--filter", copy), ("rm", "-f", "-v")),
         (("network", "ls", "-q", "--filter", copy), ("network", "rm")),
@@ -115,6 +117,17 @@ def remove(project: str) -> None:
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
+    if nameless:
+        docker("volume", "rm", "-f", *nameless, check=False)
+
+
+def _nameless_volumes(containers: list[str]) -> list[str]:
+    """Return the anonymous volumes of containers: one that Compose recreated holds its predecessor's by name."""
+    if not containers:
+        return []
+    shown = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+    mounted = docker("inspect", "--format", shown, *containers, check=False).split()
+    return sorted({name for name in mounted if re.fullmatch(r"[0-9a-f]{64}", name)})
 
 
 @dataclass

@@ -39,7 +39,7 @@ def test_images_go_when_asked_by_every_name_they_have() -> None:
 def test_volumes_go_when_asked_and_a_size_that_is_not_known_frees_nothing() -> None:
     cleaning = plan(FOUND, volumes=True, images=False, env={})
 
-    assert lines_of(cleaning)[2:] == ["docker volume rm shop_data shop_odd"]
+    assert lines_of(cleaning)[2:] == ["docker volume rm --force shop_data shop_odd"]
     assert cleaning.lines[3:] == ("volume shop_data (5.0 MB)", "volume shop_odd (size unknown)")
     assert cleaning.freed == 5_000_000
 
