@@ -310,8 +310,10 @@ class Deployment:
 
     def _remove_new(self, before: Before) -> None:
         project = self._project
+        containers = project.engine.containers(project.stack.project)
+        mounted = {volume for one in containers for volume in one.volumes}
         project.runner.run(self._source.compose("down", "--remove-orphans", reason="there was nothing before"))
-        made = sorted(_volumes(project) - before.volumes)
+        made = sorted({one.name for one in project.engine.volumes(project.stack.project, mounted)} - before.volumes)
         if made:
             project.runner.run(self._source.docker("volume", "rm", *made))
 

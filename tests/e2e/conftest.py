@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import NOT_COPIED, ROOT, Checkout, Sample, leftovers, make_sample, remove
+from .support import NOT_COPIED, ROOT, Checkout, Sample, leftovers, make_sample, remove, remove_volumes
 
 _NUMBERS = itertools.count()
 
@@ -32,6 +32,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory, project_copy: Path) -> Iter
     finally:
         for name in made.projects:
             remove(name)
+        remove_volumes(made.nameless)
     assert [left for name in made.projects for left in leftovers(name)] == []
 
 
@@ -57,4 +58,5 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
     names = [name for checkout in made for name in checkout.projects]
     for name in reversed(names):  # a later one may run an earlier one's images
         remove(name)
+    remove_volumes(volume for checkout in made for volume in checkout.nameless)
     assert {name: left for name in names if (left := leftovers(name))} == {}

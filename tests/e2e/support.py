@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Checkout:
     project_dir: Path
     envs_dir: Path
     projects: list[str] = field(default_factory=list)
+    nameless: set[str] = field(default_factory=set, kw_only=True)
 
     def environment(self, **extra: str) -> dict[str, str]:
         """Return the process environment of a task: no SLIPWAY_*, COMPOSE_* of the caller leaks in."""
@@ -54,6 +56,10 @@ class Checkout:
             timeout=900,
             check=False,
         )
+        # A task that takes containers away leaves their data, as it should; the tests must not.
+        for name in self.projects:
+            label = f"label=com.docker.compose.project={name}"
+            self.nameless.update(_nameless_volumes(docker("ps", "-aq", "--filter", label).split()))
         assert result.returncode == code, f"{words}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stderr
         return result
@@ -117,8 +123,13 @@ def remove(project: str) -> None:
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
-    if nameless:
-        docker("volume", "rm", "-f", *nameless, check=False)
+    remove_volumes(nameless)
+
+
+def remove_volumes(names: Iterable[str]) -> None:
+    """Remove volumes, those that are there."""
+    if found := sorted(names):
+        docker("volume", "rm", "-f", *found, check=False)
 
 
 def _nameless_volumes(containers: list[str]) -> list[str]:
