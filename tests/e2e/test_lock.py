@@ -202,6 +202,16 @@ def deploys(checkout: Checkout, number: int, *words: str) -> list["subprocess.Po
     ]  # fmt: skip
 
 
+def until_running(checkout: Checkout) -> str:
+    """Wait until a container of the project runs; returns the filter that finds those that do."""
+    label = f"label=com.docker.compose.project={checkout.projects[0]}"
+    deadline = time.monotonic() + 30
+    while not docker("ps", "-q", "--filter", label):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return label
+
+
 def test_of_ten_deploys_at_once_one_works_and_nine_say_who_does(small: Small) -> None:
     checkout = small(GATED)
     gate = checkout.project_dir / "gate"
@@ -238,11 +248,7 @@ def test_a_deploy_whose_lock_was_broken_records_nothing_and_undoes_nothing(small
     gate = checkout.project_dir / "gate"
     gate.mkdir()
     (task,) = deploys(checkout, 1)
-    label = f"label=com.docker.compose.project={checkout.projects[0]}"
-    deadline = time.monotonic() + 30
-    while not docker("ps", "-q", "--filter", label):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    label = until_running(checkout)
     checkout.inv("deploy.unlock", "--yes")
     (gate / "open").touch()
     said = task.communicate(timeout=60)[1]
@@ -259,11 +265,8 @@ def test_what_a_killed_deploy_left_running_is_ended_before_the_next_one_works(sm
     gate = checkout.project_dir / "gate"
     gate.mkdir()
     (task,) = deploys(checkout, 1)
-    label = f"label=com.docker.compose.project={checkout.projects[0]}"
     deadline = time.monotonic() + 30
-    while not docker("ps", "-q", "--filter", label):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    label = until_running(checkout)
     task.kill()
     task.wait()
     left = set(working(checkout))
