@@ -56,6 +56,22 @@ def _address(environment: Mapping[str, str]) -> tuple[str, Any]:
     return "unix:///var/run/docker.sock", None
 
 
+class _Client(docker.APIClient):
+    """The SDK's client, for which REQUESTS_CA_BUNDLE does not replace the engine's own authority.
+
+    https://github.com/psf/requests/issues/3829
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        chosen = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+
+def address(environment: Mapping[str, str]) -> str:
+    """Return the address of the engine that an environment points at; nothing is asked there."""
+    return _address({**os.environ, **environment})[0]
+
+
 class Engine(Records):
     """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
 
@@ -68,9 +84,12 @@ class Engine(Records):
                 options = dict(kwargs_from_env(environment=environment))
             options["base_url"] = self.address
             if self.address.startswith("ssh://"):
-                options["use_ssh_client"] = True  # ssh's own configuration and agent, no second implementation
+                from .engine_ssh import Bridge
+
+                self._bridge = Bridge(self.address)
+                options = {"base_url": self._bridge.url}
             # The SDK's type stubs leave some methods untyped.
-            self._api: Any = docker.APIClient(version="auto", timeout=_TIMEOUT, **options)
+            self._api: Any = _Client(version="auto", timeout=_TIMEOUT, **options)
         except (DockerException, OSError, ValueError) as error:
             raise _unreachable(self.address, error) from None
 

@@ -78,6 +78,14 @@ class Project:
         """The engine that the profile points at."""
         return self.connect()
 
+    @functools.cached_property
+    def address(self) -> str:
+        """The address of that engine; nobody need answer there."""
+        from ..plan.secret import reveal
+        from .engine import address
+
+        return address({key: reveal(value) for key, value in self.profile.compose_env().items()})
+
     def connect(self) -> "Engine":
         """Open a connection of its own to that engine: one is for one thread."""
         from ..plan.secret import reveal

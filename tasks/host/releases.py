@@ -31,7 +31,8 @@ _UNDISTURBED = "going back to the earlier release; that ends by itself"
 def history(project: Project) -> tuple[Release, ...]:
     """Return the releases of a project that the engine keeps, newest first."""
     found = project.engine.images(f"{planner.RELEASE_LABEL}={project.stack.project}")
-    return planner.newest_first([one for image in found if (one := planner.from_labels(image.labels))])
+    # One without a name is a record that was written anew, or one of another engine that is being read.
+    return planner.newest_first([one for image in found if image.tags and (one := planner.from_labels(image.labels))])
 
 
 class RolledBackError(DeployError):
@@ -372,7 +373,9 @@ class Deployment:
                 # The record last: what could not be removed is found by it the next time.
                 for repository in {build_planner.split_reference(image.reference)[0] for image in one.images.values()}:
                     project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
-                project.engine.remove_image(f"{planner.repository(name)}:{one.id}")
+                record = project.engine.image(f"{planner.repository(name)}:{one.id}")
+                for known in record.tags if record else ():
+                    project.engine.remove_image(known)
         except SlipwayError as error:  # the deploy itself is done
             note(f"old releases were not all removed: {error.message}")
 

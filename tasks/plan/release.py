@@ -65,11 +65,20 @@ class Release:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A release that serves elsewhere, and which image each reference of this environment stands for by it."""
+    """A release that serves elsewhere, and which image each reference of this environment stands for by it.
+
+    ``missing`` are images (``repository@digest``) that the engine has to pull for it first.
+    """
 
     environment: str
     release: Release
     images: Mapping[str, Image]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """What is promoted, in words."""
+        return f"{self.environment} release {self.release.id}"
 
 
 @dataclass(frozen=True)
@@ -265,6 +274,5 @@ def based(one: Release, basis: Basis) -> Release:
     if basis.promotion is None:
         return replace(one, evidence=basis.evidence)
     origin = basis.promotion.release
-    source = {"promoted": f"{basis.promotion.environment} release {origin.id}"}
-    evidence = {**origin.evidence, **basis.evidence, **source}
+    evidence = {**origin.evidence, **basis.evidence, "promoted": basis.promotion.origin}
     return replace(one, version=origin.version, commit=origin.commit, evidence=evidence)
