@@ -28,7 +28,8 @@ from ..plan.facts import (
     Owned,
     Remote,
 )
-from .engine_facts import container_from_inspect, container_from_list
+from ..plan.hardening import Confined, Host
+from .engine_facts import confined_from_inspect, container_from_inspect, container_from_list, host_from_info
 from .engine_records import Records
 
 _TIMEOUT = 60  # seconds; the SDK's own default
@@ -147,6 +148,19 @@ class Engine(Records):
                 return container_from_inspect(self._api.inspect_container(container_id))
             except NotFound:
                 return None
+
+    def confined(self, project: str) -> tuple[Confined, ...]:
+        """Return what each running container of a Compose project may do, one-off ones included."""
+        found = []
+        for one in self.containers(project):
+            with self._answering(), contextlib.suppress(NotFound):
+                if one.state == "running":
+                    found.append(confined_from_inspect(self._api.inspect_container(one.id)))
+        return tuple(found)
+
+    def confines(self) -> Host:
+        """Return what the engine can confine containers with."""
+        return host_from_info(self.info())
 
     def label(self, container_id: str, name: str) -> str:
         """Return the value of a label of a container, "" when it has none or is gone."""

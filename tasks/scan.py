@@ -1,0 +1,15 @@
+"""scan.*: may this go to production?"""
+
+from invoke import Context, task
+
+_ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
+_JSON = "one JSON document on stdout"
+
+
+@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+def hardening(c: Context, env: str = "", json: bool = False) -> None:
+    """Report what each running container may do, and what differs from the CIS benchmark; exit 5."""
+    from .host import hardening as report
+    from .host.project import Project
+
+    report.run(Project(c, env), json)
