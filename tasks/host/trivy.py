@@ -1,0 +1,33 @@
+"""The scanner's program: where it is, and what stands for its version without starting it."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from ..plan.errors import RefusedError
+
+_NAME = "trivy"
+
+
+def executable() -> str:
+    """Return the scanner's program: the one that SLIPWAY_TRIVY names, else beside our Python, else on the PATH."""
+    if named := os.environ.get("SLIPWAY_TRIVY"):
+        found = shutil.which(named)
+    else:
+        beside = Path(sys.executable).with_name(_NAME)
+        found = str(beside) if os.access(beside, os.X_OK) else shutil.which(_NAME)
+    if not found:
+        raise RefusedError(f"{named or _NAME}: command not found", "./inv installs it beside the tasks")
+    return str(Path(found).absolute())
+
+
+def stamp(program: str) -> str:
+    """Return what changes when the program is another one: to ask it for its version would start it."""
+    status = Path(program).stat()
+    return f"{program} {status.st_size} {status.st_mtime_ns}"
+
+
+def plain() -> dict[str, str]:
+    """Return the environment in which the scanner takes its settings from the command line only."""
+    return {key: "" for key in os.environ if key.startswith("TRIVY_")}
