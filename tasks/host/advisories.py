@@ -166,7 +166,11 @@ def _unpack(path: Path, target: Path) -> None:
 
 def _fetch(profile: Profile, source: str, staging: Path) -> Command:
     return planner.fetch(
-        trivy.executable(), source, str(staging), environment(profile), profile.duration("PUSH_TIMEOUT")
+        trivy.executable(profile, files.settings().root),
+        source,
+        str(staging),
+        environment(profile),
+        profile.duration("PUSH_TIMEOUT"),
     )
 
 
@@ -194,7 +198,8 @@ def _judged(staging: Path, shown: str, profile: Profile) -> Database:
     _refuse_broken(directory, shown)
     document = staging / "probe.cdx.json"
     document.write_text(planner.PROBE, encoding="utf-8")
-    answer = _captured(planner.probe(trivy.executable(), str(staging), str(document), profile.duration("SCAN_TIMEOUT")))
+    tool = trivy.executable(profile, files.settings().root)
+    answer = _captured(planner.probe(tool, str(staging), str(document), profile.duration("SCAN_TIMEOUT")))
     document.unlink()
     if answer.exit_code != 0:
         raise InputError(f"{shown}: the scanner cannot read it: {planner.fault(answer.stderr)}", "get it again")

@@ -6,19 +6,18 @@ import sys
 from pathlib import Path
 
 from ..plan.errors import RefusedError
+from ..plan.profile import Profile
 
 _NAME = "trivy"
 
 
-def executable() -> str:
-    """Return the scanner's program: the one that SLIPWAY_TRIVY names, else beside our Python, else on the PATH."""
-    if named := os.environ.get("SLIPWAY_TRIVY"):
-        found = shutil.which(named)
-    else:
-        beside = Path(sys.executable).with_name(_NAME)
-        found = str(beside) if os.access(beside, os.X_OK) else shutil.which(_NAME)
+def executable(profile: Profile, root: Path) -> str:
+    """Return the scanner's program: in SCAN_TOOLS where that is set, else beside our Python, else on the PATH."""
+    named = profile.text("SCAN_TOOLS")
+    beside = (root / named if named else Path(sys.executable).parent) / _NAME
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(_NAME)
     if not found:
-        raise RefusedError(f"{named or _NAME}: command not found", "./inv installs it beside the tasks")
+        raise RefusedError(f"{_NAME}: command not found", "./inv installs it beside the tasks")
     return str(Path(found).absolute())
 
 
