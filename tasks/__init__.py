@@ -21,7 +21,7 @@ ns = Collection(
     ),
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
-    Collection("scan", scan.hardening),
+    Collection("scan", scan.hardening, scan.db),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     operate.logs,
     operate.shell,

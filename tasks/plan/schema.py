@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+", re.ASCII)
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
 _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9_.]+)?"
 
 
 def seconds(text: str) -> float | None:
-    """Return a duration such as ``1m30s`` or ``500ms`` in seconds, ``None`` when the text is not one."""
+    """Return a duration such as ``1m30s``, ``500ms`` or ``7d`` in seconds, ``None`` when the text is not one."""
     if not _DURATION.fullmatch(text):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
@@ -139,6 +139,26 @@ SLIPWAY = (
     Key("BENCH_TIME", DURATION, "500ms", "How long `inv test.bench` measures each benchmark each time.", "1s"),
     Key("BENCH_REGRESSION_MAX", CHANGE, "10",
         "How much worse the median of a benchmark may get before a significant change is a regression.", "5"),
+    Key("SCAN_FAIL_ON", _choice("critical", "high", "medium", "low", "none"), "high",
+        "Severity from which a finding closes the gate of a scan; `none`: findings never do.", "medium"),
+    Key("SCAN_OFFLINE", _choice("refuse", "allow"), "refuse",
+        "What to do when something was not checked, such as for want of a database: end with exit code 3, or go on.",
+        "allow"),
+    Key("SCAN_ONLY_FIXED", FLAG, "false", "Let only those vulnerabilities close the gate that a version mends.",
+        "true"),
+    Key("SCAN_TIMEOUT", DURATION, "5m", "How long one scanner may run before it counts as failed.", "90s"),
+    Key("SCAN_IGNORE_FILE", TEXT, ".slipway-ignore.yaml",
+        "Findings that somebody answers for until a date, relative to the project directory; it need not exist.",
+        "security/accepted.yaml"),
+    Key("SCAN_GO_DB", TEXT, "https://vuln.go.dev",
+        "Go vulnerability database: a URL (`https:`, `http:`, `file:`) or a directory.",
+        "file:///srv/mirrors/vuln.go.dev"),
+    Key("SCAN_TOOLS", TEXT, "", "Directory with scanners to use in place of those that come with Slipway.",
+        "/opt/scanners/bin"),
+    Key("SCAN_DB_DIR", TEXT, "",
+        "Directory of the vulnerability database, relative to the checkout; empty: one of the user's cache.",
+        "/srv/ci/trivy-db"),
+    Key("SCAN_DB_MAX_AGE", DURATION, "7d", "Age from which the vulnerability database is called old.", "48h"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 

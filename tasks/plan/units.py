@@ -6,8 +6,8 @@ from .errors import InputError
 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|[kKMG]i?B)?", re.ASCII)
 _FACTORS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_DURATION_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_size(text: str, where: str = "size") -> int:
@@ -22,7 +22,7 @@ def parse_duration(text: str, where: str = "duration") -> float:
     """Return a duration such as ``90s`` or ``1m30s`` in seconds."""
     parts = list(_DURATION_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
-        raise InputError(f"{where}: expected a duration such as 30s, got {text!r}", "units: ms, s, m, h")
+        raise InputError(f"{where}: expected a duration such as 30s, got {text!r}", "units: ms, s, m, h, d")
     return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in parts)
 
 

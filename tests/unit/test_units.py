@@ -51,7 +51,7 @@ DURATIONS = [
     ("1.5m", 90.0),
     ("1m500ms", 60.5),
 ]
-NO_DURATIONS = ["", "30", "s", "30 s", "-1s", "1m 30s", "1d", "30S", "1.s", ".5s", "1e3s", "٣s", "30sx", "x30s", "soon"]
+NO_DURATIONS = ["", "30", "s", "30 s", "-1s", "1m 30s", "1w", "30S", "1.s", ".5s", "1e3s", "٣s", "30sx", "x30s", "soon"]
 
 
 @pytest.mark.parametrize(("text", "expected"), DURATIONS)

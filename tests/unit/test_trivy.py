@@ -1,0 +1,212 @@
+"""Image scans: which images, how trivy is asked, what its answer means."""
+
+import json
+from typing import Any
+
+import pytest
+from support import image, stack
+
+from tasks.plan.errors import CheckError, RefusedError
+from tasks.plan.finding import CLEAN, CRITICAL, FOUND, HIGH, INVALID, SKIPPED, UNCHECKED, UNKNOWN
+from tasks.plan.trivy import (
+    Outcome,
+    Report,
+    Subject,
+    failed,
+    key,
+    needs_java_index,
+    parse,
+    restored,
+    scan,
+    scans,
+    stored,
+    subjects,
+    without_index,
+)
+
+UPDATED = "2026-05-06T06:00:00Z"
+WEB = Subject("shop/web:1", "sha256:a", ("web", "worker"))
+DB = Subject("postgres:17", "sha256:b", ("db",))
+
+
+def answer(*results: dict[str, Any], **top: Any) -> bytes:
+    """Return a report as trivy 0.76 prints it."""
+    head = {"SchemaVersion": 2, "ArtifactType": "container_image", "ArtifactName": "image.tar"}
+    return json.dumps({**head, "Trivy": {"Version": "0.76.0"}, "Results": list(results), **top}).encode()
+
+
+def go(severity: str = "HIGH", fixed: str = "0.3.7") -> dict[str, Any]:
+    """Return the result of a Go program with a vulnerable module."""
+    weak = {
+        "VulnerabilityID": "CVE-2021-38561",
+        "PkgName": "golang.org/x/text",
+        "InstalledVersion": "v0.3.5",
+        "FixedVersion": fixed,
+        "Status": "fixed" if fixed else "will_not_fix",
+        "Title": "out-of-bounds read",
+        "Severity": severity,
+    }
+    packages = [{"Name": "golang.org/x/text"}, {"Name": "stdlib"}]
+    return {"Target": "usr/bin/web", "Class": "lang-pkgs", "Packages": packages, "Vulnerabilities": [weak]}
+
+
+def secret(target: str) -> dict[str, Any]:
+    """Return the result of a file with a key in it."""
+    one = {"RuleID": "aws-access-key-id", "Severity": "CRITICAL", "Title": "AWS Access Key ID", "StartLine": 3}
+    return {"Target": target, "Class": "secret", "Secrets": [one]}
+
+
+def test_every_image_is_looked_at_once_also_those_of_others() -> None:
+    shop = stack(
+        {
+            "web": {"image": "shop/web:1", "build": {"context": "."}},
+            "worker": {"image": "shop/web:1", "build": {"context": "."}},
+            "db": {"image": "postgres:17"},
+        }
+    )
+
+    found = subjects(shop, {"shop/web:1": image("sha256:a"), "postgres:17": image("sha256:b")}, "dev")
+
+    assert set(found) == {WEB, DB}
+
+
+def test_missing_images_are_one_line_that_says_how_to_get_them() -> None:
+    shop = stack({"web": {"image": "shop/web:1", "build": {"context": "."}}, "db": {"image": "postgres:17"}})
+
+    with pytest.raises(RefusedError) as caught:
+        subjects(shop, {}, "staging")
+
+    assert caught.value.message == "not on the engine: postgres:17, shop/web:1"
+    assert caught.value.hint == "inv build --env staging && docker pull postgres:17"
+
+
+def test_nothing_is_fetched_by_a_scan() -> None:
+    words = scan("trivy", "/tmp/x", "/cache/db", {"TRIVY_SEVERITY": ""}).argv
+
+    assert {"--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check"} <= set(words)
+    assert words[words.index("--scanners") + 1] == "vuln,secret"
+
+
+def test_without_a_database_only_secrets_are_looked_for() -> None:
+    words = scan("trivy", "/tmp/x", "", {}).argv
+
+    assert words[words.index("--scanners") + 1] == "secret"
+    assert "--cache-dir" not in words
+
+
+def test_a_vulnerable_module_is_a_finding_with_its_mend() -> None:
+    found = parse(answer(go()))
+
+    assert found.version == "0.76.0"
+    assert found.packages == 2
+    assert found.vulnerabilities is not None
+    one = found.vulnerabilities[0]
+    assert (one.id, one.severity, one.fixed_in) == ("CVE-2021-38561", HIGH, "0.3.7")
+    assert one.where == "golang.org/x/text v0.3.5 (usr/bin/web)"
+    assert one.advice == "update golang.org/x/text to 0.3.7 and build the image again"
+
+
+def test_a_vulnerability_that_nobody_mends_says_so() -> None:
+    found = parse(answer(go("NEGLIGIBLE", "")))
+
+    assert found.vulnerabilities is not None
+    assert found.vulnerabilities[0].advice == "there is no fixed version (will not fix)"
+    assert found.vulnerabilities[0].severity == UNKNOWN
+
+
+def test_a_secret_in_a_file_and_in_the_configuration_is_found() -> None:
+    found = parse(answer(secret("/app/key"), secret("image.tar")))
+
+    assert [one.where for one in found.secrets] == ["/app/key:3", "image configuration"]
+    assert found.secrets[0].severity == CRITICAL
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"garbage",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        answer(SchemaVersion=3),
+        answer(ArtifactType="filesystem"),
+        answer({"Vulnerabilities": [{}]}),
+        answer(Results={"a": 1}),
+        answer(Results=["a"]),
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_answer_is_no_clean_image(data: bytes) -> None:
+    with pytest.raises(CheckError):
+        parse(data)
+
+
+def test_a_stored_result_is_read_again_for_the_same_image_only() -> None:
+    report = parse(answer(go(), secret("/app/key")))
+    data = json.loads(json.dumps(stored("sha256:a", report, {"updated": UPDATED})))
+
+    assert restored(data, "sha256:a") == report
+    assert restored(data, "sha256:b") is None
+    assert restored({**data, "secrets": [{"id": 1}]}, "sha256:a") is None
+    assert restored(None, "sha256:a") is None
+
+
+def test_a_result_depends_on_image_database_and_tool() -> None:
+    keys = {key(*one) for one in [("a", "b", "c"), ("x", "b", "c"), ("a", "x", "c"), ("a", "b", "x")]}
+
+    assert len(keys) == 4
+
+
+def test_findings_name_all_services_that_run_the_image() -> None:
+    weak, secrets = scans({WEB: Outcome(parse(answer(go(), secret("/k"))))}, UPDATED, "")
+
+    assert (weak.outcome, weak.database, weak.version) == (FOUND, UPDATED, "0.76.0")
+    assert weak.findings[0].where.startswith("web, worker: golang.org/x/text")
+    assert (secrets.outcome, secrets.findings[0].where) == (FOUND, "web, worker: /k:3")
+
+
+def test_one_image_that_could_not_be_scanned_makes_the_whole_invalid() -> None:
+    weak, secrets = scans({WEB: Outcome(parse(answer(go()))), DB: failed(2, "x FATAL y", 60)}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (INVALID, "postgres:17: exit code 2: y")
+    assert len(weak.findings) == 1
+    assert secrets.outcome == INVALID
+
+
+def test_without_a_database_nothing_is_called_clean_but_secrets() -> None:
+    weak, secrets = scans({WEB: Outcome(Report("0.76.0", 0, None, ()))}, "", "no database")
+
+    assert (weak.outcome, weak.reason, weak.database) == (UNCHECKED, "no database", "")
+    assert secrets.outcome == CLEAN
+
+
+def test_an_old_database_is_told_with_the_result() -> None:
+    weak, _ = scans({WEB: Outcome(parse(answer({"Packages": [{}]})))}, UPDATED, "its advisories are 14 days old")
+
+    assert (weak.outcome, weak.reason) == (CLEAN, "its advisories are 14 days old")
+
+
+def test_an_image_in_which_no_package_was_recognised_is_told() -> None:
+    weak, _ = scans({WEB: Outcome(parse(answer()))}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (CLEAN, "no packages recognised in shop/web:1")
+
+
+def test_java_archives_without_their_index_are_not_checked() -> None:
+    assert needs_java_index("post analysis error: Unable to initialize the Java DB: Java DB update failed")
+    weak, secrets = scans({WEB: without_index(Report("0.76.0", 1, None, ()))}, UPDATED, "")
+
+    assert weak.outcome == UNCHECKED
+    assert "Java" in weak.reason
+    assert secrets.outcome == CLEAN
+
+
+def test_a_stack_without_images_is_skipped() -> None:
+    assert [one.outcome for one in scans({}, UPDATED, "")] == [SKIPPED, SKIPPED]
+
+
+@pytest.mark.parametrize(("code", "words"), [(124, "SCAN_TIMEOUT"), (137, "memory"), (1, "exit code 1")])
+def test_why_a_scan_failed_is_told(code: int, words: str) -> None:
+    assert words in failed(code, "", 90).fault
