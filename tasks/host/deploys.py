@@ -167,13 +167,14 @@ def _still(project: Project, before: planner.Plan, build: bool, yes: bool) -> pl
     return deploy
 
 
-def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
+def rollback(project: Project, wanted: int, yes: bool, json: bool, wait: str = "") -> None:
     """Bring an earlier release back, without a build or a pull; raises DeployError when that fails."""
+    patience = waiting(wait)
     target = releases.target(project, wanted)
     what = f"release {target.id} ({target.version}, {target.created})"
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         confirm(f"roll {project.stack.project} back to {what}", yes)
-    with outcomes.reported(project, json) as report, locks.held(project, "rollback") as lock:
+    with outcomes.reported(project, json) as report, locks.held(project, "rollback", patience) as lock:
         repairs.recover(project)
         now = releases.target(project, wanted)
         if now.id != target.id:

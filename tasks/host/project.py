@@ -14,7 +14,7 @@ from invoke import Context
 from ..plan.build import Inputs
 from ..plan.compose import build_files, compose
 from ..plan.errors import InputError
-from ..plan.facts import Container, Image
+from ..plan.facts import PROJECT_LABEL, Container, Image
 from ..plan.profile import Profile
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
@@ -139,6 +139,11 @@ class Project:
         named = _with_namespaces(resolved, containers)
         result = start(replace(command, stdin=json.dumps(named))).result()
         return _hashes(result) if result.exit_code == 0 else {}
+
+    def volumes(self) -> frozenset[str]:
+        """Return the volumes of the project that exist."""
+        owned = self.engine.owned(f"{PROJECT_LABEL}={self.stack.project}")
+        return frozenset(one.name for one in owned if one.kind == "volume")
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""

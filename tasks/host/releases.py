@@ -13,7 +13,7 @@ from ..plan import release as planner
 from ..plan import rollout
 from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError, StoppedError
 from ..plan.extension import RECREATE
-from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.facts import Container
 from ..plan.release import Basis, Before, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
@@ -170,14 +170,17 @@ class Deployment:
                 self._step("build", lambda built=built: builds.carry_out(self._project, built))  # type: ignore[misc]
             elif step.name in ("unpause", "restart"):
                 self._step(step.name, lambda step=step: self._project.runner.run(step.command))  # type: ignore[misc]
-        if rollout.to_back_up(stack, changed, running) and self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
-            self._step("backup", self._back_up)
+        if self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
+            self._back_up(source, stack, changed, running)
         self._converge(source, stack, changed)
         if self._probe:
             self._step("smoke", self._probe)
 
-    def _back_up(self) -> None:
-        backups.backup(self._project)
+    def _back_up(self, source: Source, stack: Stack, changed: Mapping[str, str], running: set[str]) -> None:
+        if idle := planner.idle_database(stack, changed, running, self._project.volumes()):
+            self._step(f"start {idle}", lambda: self._move(source, stack, Move(RECREATE, (idle,))))
+        if rollout.to_back_up(stack, changed, {*running, idle}):
+            self._step("backup", lambda: note(f"backed up: {backups.backup(self._project)}"))
 
     def _promote(self, images: Mapping[str, str]) -> None:
         for reference, image in images.items():
@@ -252,7 +255,7 @@ class Deployment:
         else:
             text, names = model(project.model_text), {one.name: one.image for one in project.stack.services.values()}
         images = {one: Pinned(names[one], image) for one, image in ran.items() if one in names}
-        volumes = _volumes(project)
+        volumes = project.volumes()
         hashes = {one.service: one.config_hash for one in project.engine.containers(name) if not one.oneoff}
         return Before(images, text, volumes, hashes)
 
@@ -388,11 +391,6 @@ def _images(project: Project) -> dict[str, Pinned]:
         for name, one in project.stack.services.items()
         if one.image in known
     }
-
-
-def _volumes(project: Project) -> frozenset[str]:
-    owned = project.engine.owned(f"{PROJECT_LABEL}={project.stack.project}")
-    return frozenset(one.name for one in owned if one.kind == "volume")
 
 
 def _now() -> str:

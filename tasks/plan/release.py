@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, RefusedError
-from .extension import SERVICE_KEYS
+from .extension import JOBS, SERVICE_KEYS
 from .facts import Container, Image
 from .profile import Profile
 from .secret import MASK, Secret
@@ -212,6 +212,17 @@ def refuse_secrets(model_text: str, profile: Profile) -> None:
                 f"the secret {key} ({value.origin}) stands in the rendered Compose model, which a release keeps",
                 "give it to the service by Compose `secrets:`, not by `environment:` or a label",
             )
+
+
+def idle_database(stack: Stack, changed: Collection[str], running: Collection[str], volumes: Collection[str]) -> str:
+    """Return the database that has data, and has to be started so that it is backed up before migrations; "" for none.
+
+    ``volumes`` are those that exist: without one there is nothing to lose yet.
+    """
+    if not any(one.slipway.job == JOBS[0] and one.name in changed for one in stack.services.values()):
+        return ""
+    idle = (one for one in stack.services.values() if one.slipway.backup and one.name not in running)
+    return next((one.name for one in idle if any(name in volumes for name in one.volumes)), "")
 
 
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:
