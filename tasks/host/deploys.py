@@ -20,6 +20,7 @@ from ..plan.units import show_duration
 from . import builds, gates, hooks, locks, machine, maintenance, outcomes, promotions, publishing, releases, repairs
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
+from .records import history as known_releases
 from .rollouts import blame, settled
 
 
@@ -31,9 +32,8 @@ def plan(project: Project, build: bool = False, bring: bool = False) -> planner.
     """
     project.start_hashes()
     stack = project.stack
-    promoted = promotions.find(project)
-    if promoted and bring:
-        promoted = promotions.bring(project, promoted)
+    found = promotions.find(project)
+    promoted = promotions.bring(project, found) if found and bring else found
     if promoted:
         images = build_planner.BuildPlan((), None, {})
     else:
@@ -191,7 +191,7 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool, wait: str = "
 
 def history(project: Project, json: bool) -> None:
     """Report the releases of an environment, newest first."""
-    rows = release_planner.rows(releases.history(project))
+    rows = release_planner.rows(known_releases(project))
     if json:
         environment = project.profile.environment
         emit_json({"schema": "slipway/deploy.history/v1", "environment": environment, "releases": rows})
@@ -339,7 +339,7 @@ def status(project: Project, json: bool) -> None:
     stack = project.stack
     facts = project.engine.facts(stack.project, {one.image for one in stack.services.values()})
     full = tuple(one for listed in facts.containers if (one := project.engine.inspect(listed.id)) is not None)
-    release = release_planner.serving(releases.history(project))
+    release = release_planner.serving(known_releases(project))
     services = rows(
         stack,
         planner.Facts(engine=facts, hashes=project.hashes(facts.containers), replaced=project.mounted_files(stack)),

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..plan.errors import CommandError, SlipwayError
-from ..plan.release import Release
+from ..plan.errors import CommandError, PausedError, SlipwayError
+from ..plan.release import PAUSED, ROLLED_BACK, Release
 from . import releases
 from .output import emit_json
 from .project import Project
@@ -43,7 +43,10 @@ def reported(project: Project, json: bool) -> Iterator[Report]:
         yield report
         outcome = report.outcome
     except releases.RolledBackError:
-        outcome = "rolled-back"
+        outcome = ROLLED_BACK
+        raise
+    except PausedError:
+        outcome = PAUSED
         raise
     finally:
         if json and not project.runner.dry:

@@ -11,8 +11,8 @@ from ..plan.release import Promotion, Release, from_labels, serving
 from ..plan.units import show_duration
 from .output import note
 from .project import Project
+from .records import history
 from .registry import remotes
-from .releases import history
 from .runner import capture
 from .transfers import Job, carry_out, retried
 

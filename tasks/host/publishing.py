@@ -13,7 +13,7 @@ from ..plan.release import Release, refuse_secrets, repository, serving
 from ..plan.units import show_duration
 from .output import note
 from .project import Project
-from .releases import history
+from .records import history
 from .transfers import Done, Job, carry_out
 
 

@@ -18,7 +18,8 @@ from .units import parse_duration, parse_size
 JOBS = ("migrate", "seed", "test", "once")
 ROLES = ("database", LOAD_GENERATOR)
 RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
-_FAILURE_ACTIONS = ("rollback", "pause", "continue")
+ROLLBACK, PAUSE, CONTINUE = "rollback", "pause", "continue"
+_FAILURE_ACTIONS = (ROLLBACK, PAUSE, CONTINUE)
 GENERATORS = ("password", "self-signed-certificate")
 SERVICE_KEYS = (
     *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load", "accept"),
@@ -75,7 +76,7 @@ class UpdatePolicy:
     parallelism: int = 0
     delay: float = 0.0
     monitor: float = 5.0
-    failure_action: str = "rollback"
+    failure_action: str = ROLLBACK
     max_failure_ratio: float = 0.0
 
 

@@ -19,7 +19,7 @@ from .secret import MASK, Secret
 from .stack import Stack
 
 RELEASE_LABEL, DOCUMENT_LABEL = "slipway.release", "slipway.release.document"
-DEPLOYED, ROLLED_BACK, FAILED = "deployed", "rolled-back", "failed"
+DEPLOYED, ROLLED_BACK, PAUSED, FAILED = "deployed", "rolled-back", "paused", "failed"
 SCHEMA = "slipway/release/v1"
 
 
