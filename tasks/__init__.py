@@ -8,7 +8,17 @@ from .host.namespace import for_environment
 
 ns = Collection(
     Collection("build", build.all_, build.size),
-    Collection("image", image.list_, image.tags, image.push, image.pull, image.promote, image.bases),
+    Collection(
+        "image",
+        image.list_,
+        image.tags,
+        image.push,
+        image.pull,
+        image.promote,
+        image.sign,
+        image.verify,
+        image.bases,
+    ),
     Collection(
         "deploy",
         deploy.plan,

@@ -56,6 +56,24 @@ def pull(c: Context, env: str = "", service: list[str] | None = None, json: bool
     registry.pull(Project(c, env), tuple(service or ()), json)
 
 
+@task(help={"env": _ENV, "service": _SERVICE, "json": _JSON}, iterable=["service"], auto_shortflags=False)
+def sign(c: Context, env: str = "", service: list[str] | None = None, json: bool = False) -> None:
+    """Sign the images that this engine has, by digest in their registry, with the key SIGN_KEY."""
+    from .host import verification
+    from .host.project import Project
+
+    verification.sign_here(Project(c, env), tuple(service or ()), json)
+
+
+@task(help={"env": _ENV, "service": _SERVICE, "json": _JSON}, iterable=["service"], auto_shortflags=False)
+def verify(c: Context, env: str = "", service: list[str] | None = None, json: bool = False) -> None:
+    """Show whether each image is signed by the key VERIFY_KEY; exit 5 when one is not."""
+    from .host import verification
+    from .host.project import Project
+
+    verification.verify(Project(c, env), tuple(service or ()), json)
+
+
 @task(
     help={
         "from": "environment whose images are promoted",

@@ -19,6 +19,7 @@ from .machine import free_bytes
 from .output import emit_json, emit_table, note
 from .project import Project
 from .registry import send, send_lists
+from .signatures import refuse_unready, sign_pushed
 
 DIGEST_LENGTH = 19  # "sha256:" and twelve characters, as `docker images` shows
 
@@ -57,6 +58,8 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
     Services whose inputs have not changed since their image was built are left out, unless an option asks for more.
     To push is a step after the build: what the registry has under an exact tag is compared with what was built.
     """
+    if options.push:
+        refuse_unready(project)
     if options.push and len(_platforms(project, options)) > 1 and builders.in_use(project).driver != "docker":
         _run_lists(project, options, json)
         return
@@ -71,7 +74,8 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
         return
     seconds = time.monotonic() - started
     if pushed:
-        send(project, pushed)
+        sent = send(project, pushed)
+        sign_pushed(project, pushed, {row["reference"]: row["digest"] for row in sent})
     _report(project, build, before, seconds, json)
 
 
@@ -100,6 +104,7 @@ def _run_lists(project: Project, options: planner.Options, json: bool) -> None:
         digests = planner.digests(build, documents.loads(file.read_text(encoding="utf-8")))
     seconds = time.monotonic() - started
     digests = send_lists(project, images, digests)
+    sign_pushed(project, images, digests)
     rows = [
         # Its size is that of no single image.
         _row(one, digests[one.reference], 0, seconds, False)

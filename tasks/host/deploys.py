@@ -11,7 +11,7 @@ from ..plan import deploy as planner
 from ..plan import release as release_planner
 from ..plan.command import Command
 from ..plan.compose import compose
-from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
+from ..plan.errors import CommandError, DeployError, PendingChanges, RefusedError, SlipwayError
 from ..plan.facts import Container
 from ..plan.lock import waiting
 from ..plan.stack import Stack
@@ -22,6 +22,7 @@ from .output import confirm, emit_json, emit_table, note
 from .project import Project
 from .records import history as known_releases
 from .rollouts import blame, settled
+from .verification import Check, held
 
 
 def plan(project: Project, build: bool = False, bring: bool = False) -> planner.Plan:
@@ -87,7 +88,7 @@ def run(project: Project, yes: bool, build: bool, json: bool, wait: str = "") ->
             # Again: while others held the lock, the checkout and what runs may have become other ones.
             evidence = {} if project.runner.dry else gates.check(project, deploy)
             with _hooked(project, report, lock):
-                _work(project, deploy, lock, report, evidence)
+                _work(project, deploy, held(project, deploy, lock.verify), report, evidence)
         else:
             _finish(project, lock, report)
     if report.outcome == "unchanged":
@@ -122,15 +123,15 @@ def _publish(project: Project, lock: locks.Handle, report: outcomes.Report) -> N
 
 
 def _work(
-    project: Project, deploy: planner.Plan, lock: locks.Handle, report: outcomes.Report, evidence: Mapping[str, str]
+    project: Project, deploy: planner.Plan, verify: Check, report: outcomes.Report, evidence: Mapping[str, str]
 ) -> None:
     """Carry a plan out under the lock."""
     if project.profile.integer("KEEP_RELEASES"):
         basis = release_planner.Basis(evidence, deploy.promotion)
-        report.release = releases.deploy(project, deploy, lock.verify, locks.who(), report.steps, basis)
+        report.release = releases.deploy(project, deploy, verify, locks.who(), report.steps, basis)
         return
     for step in deploy.steps:
-        lock.verify()
+        verify()
         _carry_out(project, step, report.steps)
 
 
@@ -325,12 +326,6 @@ def show_plan(project: Project, exit_code: bool, json: bool) -> None:
     _orphans_note(deploy)
     if exit_code and deploy.changed:
         raise PendingChanges(f"{len(deploy.changed)} services would change")
-
-
-class PendingChanges(SlipwayError):
-    """``deploy.plan --exit-code`` found changes."""
-
-    exit_code = 6
 
 
 def status(project: Project, json: bool) -> None:

@@ -4,7 +4,7 @@ from ..plan import deploy as deploy_planner
 from ..plan import gates as planner
 from ..plan import rollout
 from ..plan.errors import SlipwayError
-from . import git
+from . import git, verification
 from .output import note
 from .project import Project
 
@@ -49,6 +49,7 @@ def _facts(project: Project, plan: deploy_planner.Plan) -> planner.Facts:
         mounted=()
         if project.engine.local()
         else planner.mounted_from(project.stack, str(project.settings.root), project.cwd),
+        unsigned=verification.unmet(project, plan),
     )
 
 

@@ -4,7 +4,7 @@ import os
 import secrets as random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +65,13 @@ def install_and_start(runner: Runner) -> None:
     runner.detach(command, planner.ENGINE_LOG if found.root else os.devnull) if stays else runner.run(command)
     if not runner.dry:
         _wait_for_engine()
+
+
+def install(runner: Runner, needs: Mapping[str, str]) -> None:
+    """Install the packages of programs that are missing, by program."""
+    if packages := tuple(package for program, package in needs.items() if not available(program)):
+        for command in planner.install(replace(inspect_machine(()), missing_programs=packages)):
+            runner.run(command)
 
 
 def _wait_for_engine() -> None:
@@ -216,10 +223,7 @@ def _make_rootfs(project: Project, stack: Stack, directory: Path, force: bool) -
     if path.exists() and not force:
         return
     # Without root, mmdebstrap works in a user namespace, which newuidmap sets up.
-    needs = {"mmdebstrap": "mmdebstrap", **({} if os.geteuid() == 0 else {"newuidmap": "uidmap"})}
-    if packages := tuple(package for program, package in needs.items() if not available(program)):
-        for install in planner.install(replace(inspect_machine(()), missing_programs=packages)):
-            project.runner.run(install)
+    install(project.runner, {"mmdebstrap": "mmdebstrap", **({} if os.geteuid() == 0 else {"newuidmap": "uidmap"})})
     path.parent.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: a run that was stopped leaves nothing that looks finished.
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")

@@ -14,6 +14,7 @@ from ..plan.units import show_duration
 from .output import note
 from .project import Project
 from .records import history
+from .signatures import refuse_unready, sign
 from .transfers import Done, Job, carry_out
 
 
@@ -49,7 +50,12 @@ def publish(
     entry: dict[str, Any] = {"name": "publish", "seconds": 0.0, "outcome": "failed"}
     steps.append(entry)
     try:
-        done = planner.with_digests(release, _push_images(project, release))
+        signs = not project.profile.flag("VERIFY_SIGNATURES")  # what was verified is signed already
+        if signs:
+            refuse_unready(project)
+        digests = _push_images(project, release)
+        sign(project, digests.values() if signs else ())
+        done = planner.with_digests(release, digests)
         verify()
         _push_record(project, done)
         entry["outcome"] = "done"

@@ -13,6 +13,7 @@ from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import Image, Remote
 from ..plan.registry import Move, Named
 from ..plan.units import show_duration
+from . import signatures
 from .output import emit_json, emit_table, note
 from .project import Project
 from .runner import capture
@@ -26,7 +27,10 @@ def push(project: Project, services: tuple[str, ...], json: bool) -> None:
 
     Raises RefusedError, before anything is sent, when an exact tag holds other content in the registry.
     """
-    rows = send(project, _of(project, services))
+    images = _of(project, services)
+    signatures.refuse_unready(project)
+    rows = send(project, images)
+    signatures.sign_pushed(project, images, {row["reference"]: row["digest"] for row in rows})
     if not project.runner.dry:
         _report(project, "image.push", rows, json)
 
@@ -249,6 +253,7 @@ def promote(source: Project, target: Project, services: tuple[str, ...], json: b
     Raises RefusedError when an image is missing in the source, or an exact tag of the target is taken.
     """
     moves = _moves(source, target, services)
+    signatures.refuse_unready(target)
     env, cwd = planner.environment(target.profile), target.cwd
     there = remotes(target, [one.target for one in moves if planner.host(one.target)])
     jobs = [
@@ -267,6 +272,8 @@ def promote(source: Project, target: Project, services: tuple[str, ...], json: b
         {"service": one.service, "digest": digest, "from": one.source, "to": one.target}
         for one, digest in zip(moves, _verified(target, moves), strict=True)
     ]
+    pushed = [row for row in rows if planner.host(row["to"])]
+    signatures.sign(target, [f"{split_reference(row['to'])[0]}@{row['digest']}" for row in pushed])
     if json:
         emit_json(
             {

@@ -3,13 +3,14 @@
 from invoke import Context
 from invoke.exceptions import Exit
 
+from ..plan import signing
 from ..plan.doctor import DENIED, MISSING, OK, WARNING, Finding, judge_tool
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.units import show_size
 from . import files, machine, provision
 from .output import emit_json, emit_table, note
 from .project import Project
-from .runner import Runner
+from .runner import Runner, available
 
 
 def run(c: Context) -> None:
@@ -25,6 +26,8 @@ def run(c: Context) -> None:
     for name in files.environments():
         project = Project(c, name)
         provision.make_secrets(runner, project.profile, project.stack)
+        if signing.wanted(project.profile):  # 70 MB that others need not have
+            provision.install(runner, {signing.PROGRAM: signing.PROGRAM})
     project = Project(c)  # anew: the local layer may say something else now
     if provision.missing_bases(project):
         provision.bases(project)
@@ -72,6 +75,9 @@ def _project(c: Context, env: str) -> list[Finding]:
         found.append(Finding("secrets", WARNING, f"missing: {', '.join(missing)}", "./inv setup, or write them"))
     else:
         found.append(Finding("secrets", OK, f"{len(stack.secrets)} files"))
+    if signing.wanted(project.profile):
+        there = available(signing.PROGRAM)
+        found.append(Finding(signing.PROGRAM, OK if there else MISSING, "", "" if there else "./inv setup installs it"))
     try:
         found.append(_disk(project))
         found.append(_bases(project))

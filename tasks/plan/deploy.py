@@ -26,6 +26,8 @@ UNCHANGED, WAIT, PULL, START, RESTART, CREATE, RECREATE, RUN, SCALE = (
     "scale",
 )
 
+_TO_BUILD = "image to be built"
+
 # https://docs.docker.com/reference/compose-file/services/#pull_policy: with these `up` asks no registry for an image
 # that is there.
 _LOCAL = ("missing", "if_not_present", "never", "build")
@@ -87,6 +89,14 @@ class Plan:
     def changed(self) -> tuple[Change, ...]:
         """The services that something happens to."""
         return tuple(change for change in self.changes if change.action != UNCHANGED)
+
+    @property
+    def building(self) -> tuple[str, ...]:
+        """The services whose image the deploy builds."""
+        if not any(step.name == "build" for step in self.steps):
+            return ()
+        named = [one.service for one in self.changes if any(cause.startswith(_TO_BUILD) for cause in one.causes)]
+        return tuple(named or (one.service for one in self.changed))
 
 
 def _container_causes(service: Service, container: Container, facts: Facts) -> list[str]:
@@ -173,7 +183,7 @@ def change(service: Service, facts: Facts, build_cause: str, one_off: bool) -> C
     containers = [one for one in facts.engine.containers if one.service == service.name and not one.oneoff]
     causes = drift(service, facts)
     if build_cause:
-        causes.insert(0, f"image to be built: {build_cause}")
+        causes.insert(0, f"{_TO_BUILD}: {build_cause}")
     if one_off:
         return _one_off_change(service, containers, causes)
     if not containers and service.replicas:

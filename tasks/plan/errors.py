@@ -47,6 +47,12 @@ class CheckError(SlipwayError):
     exit_code = 5
 
 
+class PendingChanges(SlipwayError):
+    """``deploy.plan --exit-code`` found changes."""
+
+    exit_code = 6
+
+
 class CommandError(SlipwayError):
     """A command that Slipway ran failed; the exit code is that command's own."""
 

@@ -19,7 +19,7 @@ class Facts:
     ``branches`` are the remote branches that hold the commit, ``tests`` is the run of tests that holds for these
     sources, "" when there is none; ``unwatched`` are services to be rolled out without a health check, ``mounted`` the
     files of this machine that services of a remote engine want, by service; ``moved`` is the commit that the checkout
-    has gone to since its version was read.
+    has gone to since its version was read; ``unsigned`` is why images may not run, each with its mend.
     """
 
     commit: str = ""
@@ -29,6 +29,7 @@ class Facts:
     unwatched: tuple[str, ...] = ()
     mounted: tuple[tuple[str, str], ...] = ()
     moved: str = ""
+    unsigned: tuple[tuple[str, str], ...] = ()
 
 
 def evidence(profile: Profile) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ def unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
                 "bake it in, or name a path there",
             )
         )
+    found += facts.unsigned
     return found
 
 

@@ -16,6 +16,7 @@ DEFAULT = "default"
 ENVIRONMENT = "environment"
 # Compose sets it for interpolation by itself, from the directory when nothing else names the project.
 _GIVEN_BY_COMPOSE = frozenset({"COMPOSE_PROJECT_NAME"})
+_COSIGNS = "SIGN_PASSWORD"
 # Keys that would bring in files beside the layers.
 _LAYERS_ONLY = frozenset({"COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"})
 
@@ -102,11 +103,14 @@ class Profile:
         return compose_files(self.text("COMPOSE_FILE"), self.text("COMPOSE_PATH_SEPARATOR"))
 
     def compose_env(self) -> Mapping[str, str | Secret]:
-        """Return the process environment of Compose: its own keys, Docker's, and all that the layers set."""
+        """Return the process environment of Compose: its own keys, Docker's, and all that the layers set.
+
+        The password of the signing key is for cosign alone.
+        """
         return {
             value.key: value.value
             for value in self.values.values()
-            if value.origin != DEFAULT or value.key == "COMPOSE_FILE"
+            if (value.origin != DEFAULT or value.key == "COMPOSE_FILE") and value.key != _COSIGNS
         }
 
 

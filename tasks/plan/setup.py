@@ -12,6 +12,7 @@ _DEBIAN_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx"
 _UBUNTU_PACKAGES = ("docker.io", "docker-compose-v2", "docker-buildx")
 _NEEDED_SUITE = "trixie"
 _OLDER_DEBIAN = ("bookworm",)
+_NEW_PACKAGES = ("cosign",)  # what older Debian has not got at all
 _SOURCE = f"/etc/apt/sources.list.d/slipway-{_NEEDED_SUITE}.sources"
 _PIN = f"/etc/apt/preferences.d/slipway-{_NEEDED_SUITE}"
 _NO_START = "/usr/sbin/policy-rc.d"
@@ -75,6 +76,10 @@ def install(machine: Machine) -> tuple[Command, ...]:
             commands.extend(_newer_suite(machine))
             packages = [f"{name}/{_NEEDED_SUITE}" for name in packages]
         packages = [*packages, "iptables"]
+    others = list(machine.missing_programs)
+    if machine.codename in _OLDER_DEBIAN and (new := set(others) & set(_NEW_PACKAGES)):
+        commands = commands or _newer_suite(machine)
+        others = [f"{name}/{_NEEDED_SUITE}" if name in new else name for name in others]
     commands.append(_as_root(machine, "apt-get", "update", "-qq", reason="read the package lists"))
     words = (
         "apt-get",
@@ -84,7 +89,7 @@ def install(machine: Machine) -> tuple[Command, ...]:
         "-o=Dpkg::Use-Pty=0",
         "--no-install-recommends",
         *packages,
-        *machine.missing_programs,
+        *others,
     )
     commands.append(_as_root(machine, *words, reason="install what is missing"))
     return tuple(commands)

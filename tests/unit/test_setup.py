@@ -55,6 +55,14 @@ def test_ubuntu_calls_its_packages_by_other_names() -> None:
     )
 
 
+def test_an_older_debian_takes_from_the_newer_suite_what_it_has_not_got_at_all() -> None:
+    source, _, _, packages = install(replace(READY, codename="bookworm", missing_programs=("git", "cosign")))
+
+    assert source.argv[0] == "tee"
+    assert packages.argv[-2:] == ("git", "cosign/trixie")
+    assert lines(replace(READY, missing_programs=("cosign",)))[1].endswith(" cosign")
+
+
 def test_an_older_debian_takes_only_named_packages_of_the_newer_suite() -> None:
     source, pin, update, packages = install(replace(BARE, codename="bookworm", missing_programs=()))
 
