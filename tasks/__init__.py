@@ -8,7 +8,7 @@ from .host.namespace import for_environment
 
 ns = Collection(
     Collection("build", build.all_, build.size),
-    Collection("image", image.list_, image.tags, image.push, image.pull, image.promote, image.bases),
+    Collection("image", image.list_, image.tags, image.push, image.pull, image.promote, image.bases, image.sbom),
     Collection(
         "deploy",
         deploy.plan,

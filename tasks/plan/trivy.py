@@ -102,7 +102,7 @@ def scan(tool: str, directory: str, database: str, settings: Mapping[str, str]) 
 
 def document(tool: str, directory: str, kind: str, settings: Mapping[str, str]) -> Command:
     """Return the command that writes what the archive in a directory consists of, as ``kind`` calls it."""
-    words = ("image", "--input", ARCHIVE, *_QUIET, "--format", kind, "--output", kind)
+    words = ("image", "--input", ARCHIVE, *_QUIET, "--skip-java-db-update", "--format", kind, "--output", kind)
     return Command((tool, *words), env={**settings, "TMPDIR": directory}, cwd=directory)
 
 
@@ -174,6 +174,8 @@ def failed(code: int, text: str, limit: float) -> Outcome:
     """Return the outcome of an image that a command failed on; ``code`` is its exit code, 124 past the time limit."""
     if code == 124:
         return Outcome(fault=f"not done within {show_duration(limit)} (SCAN_TIMEOUT)")
+    if needs_java_index(text):
+        return Outcome(fault=_JAVA)
     if code == 137:
         return Outcome(fault="killed, perhaps for memory")
     return Outcome(fault=f"exit code {code}: {fault(text)}")
