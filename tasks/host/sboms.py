@@ -7,11 +7,12 @@ from ..plan import sbom as planner
 from ..plan import trivy as scan_planner
 from ..plan.errors import CheckError
 from ..plan.registry import environment
+from ..plan.release import Pinned
 from ..plan.sbom import Bill, Document
 from ..plan.trivy import Subject
 from . import image_scans, trivy
 from .image_files import Ended, Job, run_all
-from .output import emit_json, emit_table
+from .output import emit_json, emit_table, note
 from .project import Project
 from .reports import read_json, read_report, write_json
 
@@ -39,18 +40,22 @@ def write(project: Project, json: bool) -> None:
         raise CheckError(f"no documents of {'; '.join(faults)}", "those of the other images are written")
 
 
-def digests(project: Project, images: Iterable[str] = ()) -> dict[str, str]:
-    """Return the digests of the documents by file name; empty unless they are about exactly these images.
+def digests(project: Project) -> dict[str, str]:
+    """Return the digests of the documents by file name.
 
-    ``images`` are ids; without them those that the names of the Compose file stand for now.
+    Empty unless they are about exactly those images that the names of the Compose file stand for now.
     """
-    wanted = list(images) or [one.id for one in project.images(project.stack).values()]
-    return planner.digests(_whole(project), wanted)
+    return planner.digests(_whole(project), [one.id for one in project.images(project.stack).values()])
 
 
-def evidence(project: Project, images: Iterable[str]) -> dict[str, str]:
-    """Return what a release of these images records of their documents."""
-    return {f"sbom {name}": digest for name, digest in digests(project, images).items()}
+def evidence(project: Project, images: Iterable[Pinned]) -> dict[str, str]:
+    """Return what a release of these images records of their documents; nothing when they cannot be read."""
+    try:
+        found = planner.digests(_whole(project), [one.id for one in images])
+    except OSError as error:
+        note(f"the release records no bill of materials: {error.filename}: {error.strerror}")
+        return {}
+    return {f"sbom {name}": digest for name, digest in found.items()}
 
 
 def _directory(project: Project) -> Path:

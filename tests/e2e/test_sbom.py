@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 
 from .advisories import Fixture
 from .advisories.project import Planted, make
-from .support import docker, leftovers, remove
+from .support import Checkout, docker, leftovers, remove
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,26 @@ def test_an_image_that_is_not_there_is_one_line(shop: Planted) -> None:
         docker("image", "tag", f"{shop.projects[0]}/kept:1", shop.image("keys"))
 
     assert result.stderr == f"not on the engine: {shop.image('keys')}\n  hint: inv build --env dev\n"
+
+
+def test_a_release_records_the_documents_of_exactly_its_images(small: Callable[..., Checkout], tmp_path: Path) -> None:
+    compose = "services:\n  web: {image: 'small/NAME:1', build: ., command: [sleep, infinity], init: true}\n"
+    shop = small(compose, "FROM IMAGE\nCOPY note /note\n")
+    (shop.project_dir / "compose.yaml").write_text(compose.replace("NAME", shop.projects[0]))
+    reports = {"SLIPWAY_REPORTS_DIR": str(tmp_path / "reports")}
+
+    def recorded(release: int) -> dict[str, str]:
+        label = '{{index .Config.Labels "slipway.release.document"}}'
+        name = f"{shop.projects[0]}-release:{release}"
+        found: dict[str, str] = json.loads(docker("inspect", "--format", label, name))["evidence"]
+        return found
+
+    (shop.project_dir / "note").write_text("one")
+    shop.inv("build", **reports)
+    made = shop.json("image.sbom", **reports)["images"][0]["documents"]
+    shop.inv("deploy.dev", **reports)
+    (shop.project_dir / "note").write_text("two")
+    shop.inv("deploy.dev", **reports)
+
+    assert recorded(1) == {f"sbom {Path(one['file']).name}": one["digest"] for one in made}
+    assert recorded(2) == {}  # the documents are about the image before
