@@ -17,6 +17,15 @@ from .reports import Run, read_json, read_report, write_json
 _STORE = "scanned-images"
 
 
+def parts(project: Project) -> dict[str, str]:
+    """Return what the result depends on: the images, the database, the tool. Raises RefusedError as ``check`` does."""
+    database, state = advisories.state(project.profile, project.settings.root)
+    images = {f"image {', '.join(one.services)}": one.id for one in found_on_engine(project)}
+    about = f"{database.digest} {database.updated}{' old' if state else ''}" if database else state
+    tool = trivy.stamp(trivy.executable(project.profile, project.settings.root))
+    return {**images, "advisories": about, planner.TOOL: tool}
+
+
 def check(project: Project, run: Run) -> list[Scan]:
     """Scan every image of the profile, its own and others'; what was scanned before is not scanned again.
 
