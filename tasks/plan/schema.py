@@ -88,6 +88,9 @@ ENDPOINT = Type(
 
 SLIPWAY = (
     Key("BUILD_TARGET", STAGE, "", "Dockerfile stage to build; empty: what the Compose file says.", "production"),
+    Key("BUILD_PROVENANCE", _choice("off", "min", "max"), "",
+        "How much an image tells of how it was built, as an attestation; empty: what the builder does by itself.",
+        "max"),
     Key("HEALTH_TIMEOUT", DURATION, "60s", "How long a deploy waits for every service to be healthy.", "1m30s"),
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
     Key("KEEP_RELEASES", INTEGER, "10",
