@@ -249,3 +249,11 @@ def _scan(
 ) -> Scan:
     outcome = INVALID if faults else UNCHECKED if gaps else FOUND if findings else CLEAN
     return Scan(name, version, outcome, updated, "; ".join((*faults, *gaps, *notes)), tuple(findings))
+
+
+def evidence(found: Sequence[Scan], images: Sequence[Subject]) -> str:
+    """Return what a release records of a scan that passed."""
+    version = next((one.version for one in found if one.version), "")
+    updated = next((one.database for one in found if one.database), "")
+    about = f"advisories of {updated}" if updated else "vulnerabilities not checked"
+    return f"passed: {len(images)} image{'s' if len(images) > 1 else ''}, {TOOL} {version}, {about}"

@@ -12,6 +12,7 @@ from tasks.plan.trivy import (
     Outcome,
     Report,
     Subject,
+    evidence,
     failed,
     key,
     needs_java_index,
@@ -210,3 +211,11 @@ def test_a_stack_without_images_is_skipped() -> None:
 @pytest.mark.parametrize(("code", "words"), [(124, "SCAN_TIMEOUT"), (137, "memory"), (1, "exit code 1")])
 def test_why_a_scan_failed_is_told(code: int, words: str) -> None:
     assert words in failed(code, "", 90).fault
+
+
+def test_what_a_release_records_of_a_scan_says_with_what() -> None:
+    found = scans({WEB: Outcome(parse(answer()))}, UPDATED, "")
+
+    assert evidence(found, [WEB]) == f"passed: 1 image, trivy 0.76.0, advisories of {UPDATED}"
+    found = scans({WEB: Outcome(Report("0.76.0", 0, None, ()))}, "", "no database")
+    assert evidence(found, [WEB, DB]) == "passed: 2 images, trivy 0.76.0, vulnerabilities not checked"

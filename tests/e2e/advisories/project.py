@@ -92,11 +92,13 @@ def make(directory: Path, name: str) -> Planted:
         ("packages.Dockerfile", _PACKAGES),
         ("os-release", _RELEASE),
         ("debian_version", "12.5\n"),
+        ("key", f"aws_access_key_id = {KEY}\n"),
         ("envs/base.env", f"COMPOSE_FILE=compose.yaml\nCOMPOSE_PROJECT_NAME={made.projects[0]}\n"),
         ("envs/dev.env", "HEALTH_TIMEOUT=20s\n"),
     ):
         (project / file).write_text(text)
     made.program(WEAK)
     made.packages("5.2.5-2")
-    made.keys(f"RUN mkdir /srv/shop && echo 'aws_access_key_id = {KEY}' >/srv/shop/key", "RUN rm -r /srv/shop")
+    # Copied, so that it is not in the history of the image as well.
+    made.keys("COPY key /srv/shop/key", "RUN rm -r /srv/shop")
     return made
