@@ -15,6 +15,7 @@ from .project import Project
 from .reports import Run, read_json, read_report, write_json
 
 _STORE = "scanned-images"
+_RULES = Path(__file__).with_name("secret_rules.yaml")
 
 
 def parts(project: Project) -> dict[str, str]:
@@ -106,7 +107,7 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
             one.id,
             lambda directory: (
                 planner.save(one.id, directory, env, project.cwd),
-                planner.scan(tool, directory, database, settings),
+                planner.scan(tool, directory, database, str(_RULES), settings),
             ),
         )
 

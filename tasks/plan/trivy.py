@@ -86,15 +86,15 @@ def save(image: str, directory: str, env: Mapping[str, str | Secret], cwd: str) 
     return Command(words, env=env, cwd=cwd)
 
 
-def scan(tool: str, directory: str, database: str, settings: Mapping[str, str]) -> Command:
+def scan(tool: str, directory: str, database: str, rules: str, settings: Mapping[str, str]) -> Command:
     """Return the command that scans the archive in a directory; without a database for secrets only.
 
-    ``settings`` are what keeps the caller's own settings of the tool out.
+    ``rules`` is the file that says what secrets are looked for, ``settings`` keep the caller's own settings out.
     """
     looked = ("--scanners", "vuln,secret", "--cache-dir", database) if database else ("--scanners", "secret")
     words = (
         *("image", "--input", ARCHIVE, *_QUIET, "--skip-db-update", "--skip-java-db-update", *looked),
-        *("--image-config-scanners", "secret", "--secret-config", "", "--ignorefile", ""),
+        *("--image-config-scanners", "secret", "--secret-config", rules, "--ignorefile", ""),
         *("--format", "json", "--output", REPORT),
     )
     return Command((tool, *words), env={**settings, "TMPDIR": directory}, cwd=directory)

@@ -82,14 +82,14 @@ def test_missing_images_are_one_line_that_says_how_to_get_them() -> None:
 
 
 def test_nothing_is_fetched_by_a_scan() -> None:
-    words = scan("trivy", "/tmp/x", "/cache/db", {"TRIVY_SEVERITY": ""}).argv
+    words = scan("trivy", "/tmp/x", "/cache/db", "/rules.yaml", {"TRIVY_SEVERITY": ""}).argv
 
     assert {"--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check"} <= set(words)
     assert words[words.index("--scanners") + 1] == "vuln,secret"
 
 
 def test_without_a_database_only_secrets_are_looked_for() -> None:
-    words = scan("trivy", "/tmp/x", "", {}).argv
+    words = scan("trivy", "/tmp/x", "", "/rules.yaml", {}).argv
 
     assert words[words.index("--scanners") + 1] == "secret"
     assert "--cache-dir" not in words

@@ -100,5 +100,5 @@ def make(directory: Path, name: str) -> Planted:
     made.program(WEAK)
     made.packages("5.2.5-2")
     # Copied, so that it is not in the history of the image as well.
-    made.keys("COPY key /srv/shop/key", "RUN rm -r /srv/shop")
+    made.keys("COPY key /usr/share/shop/key", "RUN rm -r /usr/share/shop")
     return made
