@@ -117,7 +117,7 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
         if ended.code:
             return planner.failed(ended.code, ended.text, limit)
         try:
-            return Outcome(_read(directory, bool(database)))
+            return Outcome(_read(directory, ended.text, bool(database)))
         except CheckError as error:
             return Outcome(fault=error.message)
 
@@ -125,8 +125,8 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
     return {by_name[name]: outcome for name, outcome in found.items()}
 
 
-def _read(directory: Path, vulnerabilities: bool) -> Report:
+def _read(directory: Path, log: str, vulnerabilities: bool) -> Report:
     data = read_report(directory / planner.REPORT, planner.TOOL)
     if data is None:
         raise CheckError(f"{planner.TOOL} wrote no report")
-    return planner.parse(data, vulnerabilities)
+    return planner.parse(data, log, vulnerabilities)

@@ -6,6 +6,7 @@ into each of its layers, those too whose files a later layer removes.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,9 +26,10 @@ ARCHIVE, REPORT = "image.tar", "report.json"
 SCHEMA = "slipway/scan.image/v1"
 _ANSWER = 2  # SchemaVersion of trivy's report
 _QUIET = (
-    *("--quiet", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--config", ""),
+    *("--no-progress", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--config", ""),
     *("--cache-backend", "memory", "--timeout", "24h"),  # the time limit is ours
 )
+_UNKNOWN_SYSTEM = re.compile(r"WARN\s.*(?:not on the EOL list|[Uu]nsupported os)")
 _JAVA = "it holds Java archives, and there is no index of those"
 
 
@@ -44,13 +46,16 @@ class Subject:
 class Report:
     """What a look at an image came to; ``vulnerabilities`` is None when they could not be looked up.
 
-    The places of the findings are within the image.
+    The places of the findings are within the image. ``gap`` says what of the image was not looked up, ``note`` what
+    makes the result less than it seems.
     """
 
     version: str
     packages: int
     vulnerabilities: tuple[Finding, ...] | None
     secrets: tuple[Finding, ...]
+    gap: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,10 +111,10 @@ def document(tool: str, directory: str, kind: str, settings: Mapping[str, str]) 
     return Command((tool, *words), env={**settings, "TMPDIR": directory}, cwd=directory)
 
 
-def parse(data: bytes, vulnerabilities: bool = True) -> Report:
+def parse(data: bytes, log: str = "", vulnerabilities: bool = True) -> Report:
     """Return what trivy's JSON says; raises CheckError when it is none.
 
-    ``vulnerabilities`` says whether it was asked about them.
+    ``log`` is what it wrote on the way, ``vulnerabilities`` says whether it was asked about them.
     """
     try:
         found = json.loads(data)
@@ -120,9 +125,21 @@ def parse(data: bytes, vulnerabilities: bool = True) -> Report:
         secrets = [_secret(result, one) for result in results for one in result.get("Secrets") or ()]
         packages = sum(len(result.get("Packages") or ()) for result in results)
         version = str(found.get("Trivy", {}).get("Version", ""))
+        gap, note = _system((found.get("Metadata") or {}).get("OS") or {}, log) if vulnerabilities else ("", "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckError(f"{TOOL} printed what cannot be read") from None
-    return Report(version, packages, tuple(weak) if vulnerabilities else None, tuple(secrets))
+    return Report(version, packages, tuple(weak) if vulnerabilities else None, tuple(secrets), gap, note)
+
+
+def _system(system: Mapping[str, Any], log: str) -> tuple[str, str]:
+    """Return what is not looked up of an operating system, and what is known of it that makes a result doubtful.
+
+    Of a version that trivy does not know it finds nothing, and says so in its log only.
+    """
+    name = f"{system.get('Family', 'its operating system')} {system.get('Name', '')}".strip()
+    if _UNKNOWN_SYSTEM.search(log):
+        return f"{name} is not known to {TOOL}", ""
+    return "", f"{name} gets no security updates any more" if system.get("EOSL") else ""
 
 
 def _weakness(result: Mapping[str, Any], one: Mapping[str, Any]) -> Finding:
@@ -201,7 +218,8 @@ def restored(found: Any, image: str) -> Report | None:
             return None
         weak, secrets = found["vulnerabilities"], tuple(Finding(**one) for one in found["secrets"])
         vulnerabilities = None if weak is None else tuple(Finding(**one) for one in weak)
-        return Report(str(found["version"]), int(found["packages"]), vulnerabilities, secrets)
+        said = str(found["gap"]), str(found["note"])
+        return Report(str(found["version"]), int(found["packages"]), vulnerabilities, secrets, *said)
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -226,11 +244,14 @@ def scans(outcomes: Mapping[Subject, Outcome], updated: str, state: str) -> list
             weak += placed(one.report.vulnerabilities or (), subject)
             secrets += placed(one.report.secrets, subject)
     faults = [f"{subject.reference}: {one.fault}" for subject, one in outcomes.items() if one.fault]
+    reports = [(subject.reference, one.report) for subject, one in outcomes.items() if one.report]
     gaps = [f"{subject.reference}: {one.gap}" for subject, one in outcomes.items() if one.gap]
-    blank = [subject.reference for subject, one in outcomes.items() if one.report and not one.report.packages]
+    gaps += [f"{name}: {one.gap}" for name, one in reports if one.gap]
+    blank = [name for name, one in reports if not one.packages]
     if not updated:
         gaps, blank = [state], []
     notes = [state] if updated and state else []
+    notes += [f"{name}: {one.note}" for name, one in reports if one.note]
     notes += [f"no packages recognised in {', '.join(blank)}"] if blank else []
     return [
         _scan(VULNERABILITIES, version, weak, faults, gaps, notes, updated),

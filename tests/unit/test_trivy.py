@@ -219,3 +219,21 @@ def test_what_a_release_records_of_a_scan_says_with_what() -> None:
     assert evidence(found, [WEB]) == f"passed: 1 image, trivy 0.76.0, advisories of {UPDATED}"
     found = scans({WEB: Outcome(Report("0.76.0", 0, None, ()))}, "", "no database")
     assert evidence(found, [WEB, DB]) == "passed: 2 images, trivy 0.76.0, vulnerabilities not checked"
+
+
+def test_an_operating_system_that_trivy_does_not_know_is_not_checked() -> None:
+    log = '2026-05-06T06:00:00Z\tWARN\tThis OS version is not on the EOL list\tfamily="debian" version="15"\n'
+    data = answer({"Packages": [{}]}, Metadata={"OS": {"Family": "debian", "Name": "15.1"}})
+    weak, secrets = scans({WEB: Outcome(parse(data, log))}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (UNCHECKED, "shop/web:1: debian 15.1 is not known to trivy")
+    assert secrets.outcome == CLEAN
+    # Whoever did not ask about vulnerabilities misses nothing.
+    assert parse(data, log, False).gap == ""
+
+
+def test_an_operating_system_without_updates_is_told() -> None:
+    data = answer({"Packages": [{}]}, Metadata={"OS": {"Family": "debian", "Name": "9", "EOSL": True}})
+    weak, _ = scans({WEB: Outcome(parse(data))}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (CLEAN, "shop/web:1: debian 9 gets no security updates any more")
