@@ -123,9 +123,17 @@ def test_a_broken_file_leaves_the_old_database(shop: Planted, advisories: Fixtur
         other.write_bytes(data)
         assert reason in shop.inv("scan.db", "--import", str(other), code=2).stderr
     assert shown(shop) == before
-    kept = [path.name for path in (shop.project_dir.parent / "cache" / "slipway" / "trivy-db").iterdir()]
-    assert len(kept) == 2  # it, and the link to it
+    kept = (shop.project_dir.parent / "cache" / "slipway" / "trivy-db").glob("[!.]*")
+    assert len(list(kept)) == 2  # it, and the link to it
     assert shop.temporary == []
+
+
+def test_imports_at_the_same_time_leave_a_whole_database(shop: Planted, archive: Path) -> None:
+    command, environment = shop.command("scan.db", "--import", str(archive)), shop.environment()
+    running = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(4)]
+
+    assert [one.wait(60) for one in running] == [0] * 4
+    assert shown(shop)["source"] == str(archive)
 
 
 def test_a_database_that_was_changed_afterwards_is_not_used(shop: Planted, archive: Path) -> None:
