@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from . import build, db, deploy, env, image, machine, operate, test
+from . import build, db, deploy, env, image, machine, operate, scan, test
 from .host.files import environments
 from .host.namespace import for_environment
 
@@ -21,7 +21,9 @@ ns = Collection(
     ),
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
+    Collection("scan", scan.all_, scan.code),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
+    scan.security_scan,
     operate.logs,
     operate.shell,
     operate.ps,
