@@ -1,17 +1,38 @@
-"""scan.*: what stands between the sources and production."""
+"""scan.*: what keeps a release from production, found before it gets there."""
 
 from invoke import Context, task
 
-_ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
-_JSON = "one JSON document on stdout"
+HELP = {
+    "env": "environment profile (default: SLIPWAY_ENV, else dev)",
+    "new": "only what is new since the last release",
+    "force": "scan also what has not changed since it was scanned",
+    "json": "one JSON document on stdout",
+}
+
+
+@task(name="all", default=True, help=HELP, auto_shortflags=False)
+def all_(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan code, Dockerfiles, images and for secrets; exit 5 on a closed gate, 3 on a gap."""
+    from .host import scans
+    from .plan.scan import KINDS
+
+    scans.run(c, env, KINDS, new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def code(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan the sources: gosec, govulncheck, go vet and staticcheck in each service's stage security."""
+    from .host import scans
+
+    scans.run(c, env, ("code",), new=new, force=force, json=json)
 
 
 @task(
     help={
-        "env": _ENV,
+        "env": HELP["env"],
         "import": "bring a database in: an archive, a directory, or a name in a registry",
         "update": "bring the official database in, where the network allows it",
-        "json": _JSON,
+        "json": HELP["json"],
     },
     auto_shortflags=False,
 )
@@ -20,3 +41,9 @@ def db(c: Context, env: str = "", import_: str = "", update: bool = False, json:
     from .host import advisories
 
     advisories.run(c, env, import_, update, json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def security_scan(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan everything: another name of `scan`."""
+    all_.body(c, env, new=new, force=force, json=json)
