@@ -44,6 +44,14 @@ def db(c: Context, env: str = "", import_: str = "", update: bool = False, json:
 
 
 @task(help=HELP, auto_shortflags=False)
+def images(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan every image of the profile with trivy: packages, Go modules in programs, secrets in any layer."""
+    from .host import scans
+
+    scans.run(c, env, ("images",), new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
 def security_scan(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
     """Scan everything: another name of `scan`."""
     all_.body(c, env, new=new, force=force, json=json)

@@ -17,6 +17,7 @@ def check(project: Project, plan: deploy_planner.Plan) -> dict[str, str]:
     wanted = planner.evidence(profile)
     found = git.facts(project.settings.project_dir) if profile.flag("REQUIRE_CLEAN") else None
     tests = _tests(project) if planner.TESTS in wanted else ""
+    scan = _scan(project, plan) if planner.SCAN in wanted else ("", "")
     planner.refuse_unmet(
         profile,
         planner.Facts(
@@ -24,13 +25,14 @@ def check(project: Project, plan: deploy_planner.Plan) -> dict[str, str]:
             dirty=bool(found and found.dirty),
             branches=git.remote_branches(project.settings.project_dir) if profile.flag("REQUIRE_PUSHED") else (),
             tests=tests,
+            scan=scan,
             unwatched=_unwatched(project, plan) if profile.flag("REQUIRE_HEALTHCHECK") else (),
             mounted=()
             if project.engine.local()
             else planner.mounted_from(project.stack, str(project.settings.root), project.cwd),
         ),
     )
-    return {"tests": tests} if tests else {}
+    return {name: said for name, said in (("tests", tests), ("scan", scan[0])) if said}
 
 
 def _unwatched(project: Project, plan: deploy_planner.Plan) -> tuple[str, ...]:
@@ -55,3 +57,9 @@ def _tests(project: Project) -> str:
     except SlipwayError as error:
         note(f"tests: {error.message.splitlines()[0]}")
         return ""
+
+
+def _scan(project: Project, plan: deploy_planner.Plan) -> tuple[str, str]:
+    from .scan_evidence import find  # only those who ask for it pay for it
+
+    return find(project, plan)

@@ -30,6 +30,8 @@ class Kind:
 
     check: Callable[[Project, Run], Sequence[Scan]]
     parts: Callable[[Project], Mapping[str, str]]
+    # Looks whether it can begin at all, and forgets what it remembers by itself when it is told to.
+    ready: Callable[[Project, bool], object] = lambda _project, _force: None
 
 
 def _code() -> Kind:
@@ -38,8 +40,14 @@ def _code() -> Kind:
     return Kind(code_scans.check, code_scans.parts)
 
 
+def _images() -> Kind:
+    from . import image_scans
+
+    return Kind(image_scans.check, image_scans.parts, image_scans.ready)
+
+
 # Each imports its module only when it is wanted. A further kind is a line here and a word in plan.scan.KINDS.
-KINDS: Mapping[str, Callable[[], Kind]] = {"code": _code}
+KINDS: Mapping[str, Callable[[], Kind]] = {"code": _code, "images": _images}
 
 
 def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json: bool) -> None:
@@ -52,6 +60,8 @@ def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json
         for name in chosen:
             project.runner.run(_command(project, name, reports.planned_run(project.settings)))
         return
+    for name in chosen:
+        KINDS[name]().ready(project, force)
     made = reports.new_run(project.settings)
     before = scan_baseline.find(project, made) if new else None
     found = look(project, made, chosen, force)
