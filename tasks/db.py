@@ -3,6 +3,7 @@
 from invoke import Context, task
 
 _ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
+_WAIT = "wait so long for whoever holds the deploy lock, such as 5m (default: not at all)"
 
 
 @task(help={"env": _ENV}, auto_shortflags=False)
@@ -48,12 +49,12 @@ def backup(c: Context, env: str = "", output: str = "", json: bool = False) -> N
 
 
 @task(
-    help={"env": _ENV, "file": "the backup to restore", "yes": "answer the confirmation with yes"},
+    help={"env": _ENV, "file": "the backup to restore", "yes": "answer the confirmation with yes", "wait": _WAIT},
     auto_shortflags=False,
 )
-def restore(c: Context, file: str, env: str = "", yes: bool = False) -> None:
+def restore(c: Context, file: str, env: str = "", yes: bool = False, wait: str = "") -> None:
     """Put a backup in place of the database; if that fails, nothing changes."""
     from .host import backups
     from .host.project import Project
 
-    backups.restore(Project(c, env), file=file, yes=yes)
+    backups.restore(Project(c, env), file=file, yes=yes, wait=wait)

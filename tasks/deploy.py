@@ -53,15 +53,21 @@ def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False, wa
 
 
 @task(
-    help={"env": _ENV, "to": "release to go back to (default: the one before)", "yes": _YES, "json": _JSON},
+    help={
+        "env": _ENV,
+        "to": "release to go back to (default: the one before)",
+        "yes": _YES,
+        "json": _JSON,
+        "wait": _WAIT,
+    },
     auto_shortflags=False,
 )
-def rollback(c: Context, env: str = "", to: int = 0, yes: bool = False, json: bool = False) -> None:
+def rollback(c: Context, env: str = "", to: int = 0, yes: bool = False, json: bool = False, wait: str = "") -> None:
     """Bring the release before back: nothing is built, nothing is pulled."""
     from .host import deploys
     from .host.project import Project
 
-    deploys.rollback(Project(c, env), wanted=to, yes=yes, json=json)
+    deploys.rollback(Project(c, env), wanted=to, yes=yes, json=json, wait=wait)
 
 
 @task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)

@@ -64,12 +64,15 @@ def ps(c: Context, env: str = "", json: bool = False) -> None:
         "volumes": "remove the volumes too: their data is lost",
         "images": "remove the images too",
         "yes": "answer the confirmation with yes",
+        "wait": "wait so long for whoever holds the deploy lock, such as 5m (default: not at all)",
     },
     auto_shortflags=False,
 )
-def clean(c: Context, env: str = "", volumes: bool = False, images: bool = False, yes: bool = False) -> None:
+def clean(
+    c: Context, env: str = "", volumes: bool = False, images: bool = False, yes: bool = False, wait: str = ""
+) -> None:
     """Remove the containers and networks of the project; never another project's, never volumes unasked."""
     from .host import operate
     from .host.project import Project
 
-    operate.clean(Project(c, env), volumes, images, yes)
+    operate.clean(Project(c, env), volumes, images, yes, wait)

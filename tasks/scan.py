@@ -27,6 +27,15 @@ def code(c: Context, env: str = "", new: bool = False, force: bool = False, json
     scans.run(c, env, ("code",), new=new, force=force, json=json)
 
 
+@task(help={"env": HELP["env"], "json": HELP["json"]}, auto_shortflags=False)
+def hardening(c: Context, env: str = "", json: bool = False) -> None:
+    """Report what each running container may do, and what differs from the CIS benchmark; exit 5."""
+    from .host import hardening as report
+    from .host.project import Project
+
+    report.run(Project(c, env), json)
+
+
 @task(
     help={
         "env": HELP["env"],

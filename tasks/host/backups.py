@@ -14,7 +14,7 @@ from ..plan import backup as planner
 from ..plan.command import Command
 from ..plan.compose import compose
 from ..plan.errors import CheckError, CommandError, InputError, RefusedError
-from ..plan.lock import BACKUP
+from ..plan.lock import BACKUP, waiting
 from ..plan.stack import Service
 from ..plan.units import show_duration, show_size
 from . import locks
@@ -254,7 +254,7 @@ def _accept(database: Database, part: Path, path: Path, tables: dict[str, int]) 
 def _check(database: Database, part: Path, tables: dict[str, int]) -> None:
     """Restore a dump beside the database; raises CheckError unless it has the tables and rows it was taken of."""
     name = database.backup.check
-    if not _contents(database, part) and not database.project.runner.dry:
+    if not _contents(database, part) and tables:
         raise CheckError("the dump has no contents", "do not rely on it; make another")
     with database.scratch(name, f"the check: restore it into {name} and count"):
         database.run(replace(database.command("restore", name), source=str(part)))
@@ -277,8 +277,9 @@ def _prune(newest: Path, keep: int) -> tuple[str, ...]:
     return names
 
 
-def restore(project: Project, file: str, yes: bool) -> None:
+def restore(project: Project, file: str, yes: bool, wait: str = "") -> None:
     """Put a backup in place of the database; whatever fails, the database in use stays as it is."""
+    patience = waiting(wait)
     database = Database(project)
     path = Path(file).absolute()
     if not path.is_file():
@@ -290,7 +291,7 @@ def restore(project: Project, file: str, yes: bool) -> None:
         database.running()
         _refuse_damaged(database, path, file)
         confirm(f"replace the database {name} of {project.stack.project} by {file}", yes)
-    with locks.held(project, "restore") as lock:
+    with locks.held(project, "restore", patience) as lock:
         tables = _restore(database, path, file, lock)
     if not project.runner.dry:
         note(f"{name} is what {file} holds: {len(tables)} tables with {sum(tables.values())} rows")

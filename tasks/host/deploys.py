@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..plan import build as build_planner
@@ -14,24 +14,26 @@ from ..plan.compose import compose
 from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
 from ..plan.facts import Container
 from ..plan.lock import waiting
-from ..plan.release import Release
 from ..plan.stack import Stack
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import builds, gates, hooks, locks, machine, maintenance, promotions, releases, repairs
+from . import builds, gates, hooks, locks, machine, maintenance, outcomes, promotions, publishing, releases, repairs
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
+from .records import history as known_releases
 from .rollouts import blame, settled
 
 
-def plan(project: Project, build: bool = False) -> planner.Plan:
+def plan(project: Project, build: bool = False, bring: bool = False) -> planner.Plan:
     """Gather every fact that a deploy is decided on, and return its plan.
 
-    With ``build`` all images are handed to BuildKit, whether or not their sources changed.
+    With ``build`` all images are handed to BuildKit, whether or not their sources changed; with ``bring`` those of a
+    promotion are pulled where they are missing.
     """
     project.start_hashes()
     stack = project.stack
-    promoted = promotions.find(project)
+    found = promotions.find(project)
+    promoted = promotions.bring(project, found) if found and bring else found
     if promoted:
         images = build_planner.BuildPlan((), None, {})
     else:
@@ -52,7 +54,7 @@ def plan(project: Project, build: bool = False) -> planner.Plan:
         ),
         project.cwd,
     )
-    return replace(made, promoted={name: image.id for name, image in promoted.images.items()}) if promoted else made
+    return replace(made, promotion=promoted)
 
 
 def _taken_ports(project: Project, stack: Stack, containers: tuple[Container, ...]) -> tuple[int, ...]:
@@ -69,38 +71,62 @@ def run(project: Project, yes: bool, build: bool, json: bool, wait: str = "") ->
     patience = waiting(wait)
     deploy = plan(project, build)
     _orphans_note(deploy)
-    kept = bool(project.profile.integer("KEEP_RELEASES"))
-    if not deploy.steps and not (kept and releases.unrecorded(project)):
+    if not deploy.steps and not _unfinished(project):
         _nothing_to_do(project, deploy, json)
         return
-    evidence = gates.check(project, deploy)
-    if deploy.steps:
+    if project.runner.dry:
+        gates.tell(project, deploy)
+    else:
+        gates.check(project, deploy)
         _confirm(project, deploy, yes)
-    with _reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
-        if kept:
+    with outcomes.reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
+        if project.profile.integer("KEEP_RELEASES"):
             repairs.recover(project)
         deploy = _still(project, deploy, build, yes)
-        if not deploy.steps:
-            report.outcome = "unchanged"
-            if kept and releases.unrecorded(project):
-                report.release = releases.adopt(project, lock.verify, locks.who(), report.steps)
-                note(f"recorded as release {report.release.id} what an earlier deploy brought and did not record")
-        else:
-            with _hooked(project, report):
+        if deploy.steps:
+            # Again: while others held the lock, the checkout and what runs may have become other ones.
+            evidence = {} if project.runner.dry else gates.check(project, deploy)
+            with _hooked(project, report, lock):
                 _work(project, deploy, lock, report, evidence)
+        else:
+            _finish(project, lock, report)
     if report.outcome == "unchanged":
         _nothing_to_do(project, deploy, json=False)
     elif not project.runner.dry:
         name = f" as release {report.release.id}" if report.release else ""
         note(f"deployed {project.stack.project}{name}: {', '.join(one.service for one in deploy.changed)}")
+    report.refuse_unpublished(project)
+
+
+def _unfinished(project: Project) -> bool:
+    """Whether an earlier deploy left something to be done: a release to be recorded, or to be pushed."""
+    kept = bool(project.profile.integer("KEEP_RELEASES"))
+    return kept and (releases.unrecorded(project) or publishing.due(project) is not None)
+
+
+def _finish(project: Project, lock: locks.Handle, report: outcomes.Report) -> None:
+    """Record and push what an earlier deploy brought, where it did not come to that."""
+    report.outcome = "unchanged"
+    if project.runner.dry or not project.profile.integer("KEEP_RELEASES"):
+        return
+    if releases.unrecorded(project):
+        report.release = releases.adopt(project, lock.verify, locks.who(), report.steps)
+        note(f"recorded as release {report.release.id} what an earlier deploy brought and did not record")
+    elif found := publishing.due(project):
+        report.release = found
+    _publish(project, lock, report)
+
+
+def _publish(project: Project, lock: locks.Handle, report: outcomes.Report) -> None:
+    report.unpublished = publishing.publish(project, report.release, lock.verify, report.steps)
 
 
 def _work(
-    project: Project, deploy: planner.Plan, lock: locks.Handle, report: "_Report", evidence: Mapping[str, str]
+    project: Project, deploy: planner.Plan, lock: locks.Handle, report: outcomes.Report, evidence: Mapping[str, str]
 ) -> None:
     """Carry a plan out under the lock."""
     if project.profile.integer("KEEP_RELEASES"):
-        basis = release_planner.Basis(evidence, promotions.find(project))
+        basis = release_planner.Basis(evidence, deploy.promotion)
         report.release = releases.deploy(project, deploy, lock.verify, locks.who(), report.steps, basis)
         return
     for step in deploy.steps:
@@ -109,8 +135,8 @@ def _work(
 
 
 @contextmanager
-def _hooked(project: Project, report: "_Report") -> Iterator[None]:
-    """Run the project's hooks around a deploy."""
+def _hooked(project: Project, report: outcomes.Report, lock: locks.Handle) -> Iterator[None]:
+    """Run the project's hooks around a deploy, and push its release before the last one, which may promote it."""
     hooks.before(project)
     try:
         yield
@@ -118,11 +144,12 @@ def _hooked(project: Project, report: "_Report") -> Iterator[None]:
         outcome = "rolled-back" if isinstance(error, releases.RolledBackError) else "failed"
         hooks.failed(project, outcome, error.message)
         raise
+    _publish(project, lock, report)
     hooks.after(project, str(report.release.id) if report.release else "")
 
 
 def _confirm(project: Project, deploy: planner.Plan, yes: bool) -> None:
-    if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
+    if deploy.steps and project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         _show_changes(deploy)
         confirm(f"deploy {project.profile.environment} ({project.stack.project})", yes)
 
@@ -130,46 +157,24 @@ def _confirm(project: Project, deploy: planner.Plan, yes: bool) -> None:
 def _still(project: Project, before: planner.Plan, build: bool, yes: bool) -> planner.Plan:
     """Return the plan made again under the lock: what is true now counts, not what was before somebody else's turn."""
     if project.runner.dry:
+        if before.promotion:
+            promotions.bring(project, before.promotion)
         return before
-    deploy = plan(project, build)
-    if deploy.steps and deploy.changes != before.changes:
+    deploy = plan(project, build, bring=True)
+    if deploy.steps and (deploy.changes, _origin(deploy)) != (before.changes, _origin(before)):
         note("what there is to change has changed in the meantime")
         _confirm(project, deploy, yes)
     return deploy
 
 
-@dataclass
-class _Report:
-    """What is said at the end of a deploy."""
-
-    steps: list[dict[str, Any]]
-    release: Release | None = None
-    outcome: str = "deployed"
-
-
-@contextmanager
-def _reported(project: Project, json: bool) -> Iterator[_Report]:
-    """Print the document of a deploy at its end, however it ends."""
-    report = _Report([])
-    outcome = "failed"
-    try:
-        yield report
-        outcome = report.outcome
-    except releases.RolledBackError:
-        outcome = "rolled-back"
-        raise
-    finally:
-        if json and not project.runner.dry:
-            _document(project, outcome, report.steps, report.release)
-
-
-def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
+def rollback(project: Project, wanted: int, yes: bool, json: bool, wait: str = "") -> None:
     """Bring an earlier release back, without a build or a pull; raises DeployError when that fails."""
+    patience = waiting(wait)
     target = releases.target(project, wanted)
     what = f"release {target.id} ({target.version}, {target.created})"
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         confirm(f"roll {project.stack.project} back to {what}", yes)
-    with _reported(project, json) as report, locks.held(project, "rollback") as lock:
+    with outcomes.reported(project, json) as report, locks.held(project, "rollback", patience) as lock:
         repairs.recover(project)
         now = releases.target(project, wanted)
         if now.id != target.id:
@@ -178,13 +183,15 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool) -> None:
                 f"inv deploy.history --env {project.profile.environment} shows what serves",
             )
         report.release = releases.back_to(project, target, lock.verify, locks.who(), report.steps)
+        _publish(project, lock, report)
     if not project.runner.dry:
         note(f"{project.stack.project} is back at {what}")
+    report.refuse_unpublished(project)
 
 
 def history(project: Project, json: bool) -> None:
     """Report the releases of an environment, newest first."""
-    rows = release_planner.rows(releases.history(project))
+    rows = release_planner.rows(known_releases(project))
     if json:
         environment = project.profile.environment
         emit_json({"schema": "slipway/deploy.history/v1", "environment": environment, "releases": rows})
@@ -209,23 +216,10 @@ def history(project: Project, json: bool) -> None:
 
 def _nothing_to_do(project: Project, deploy: planner.Plan, json: bool) -> None:
     if json:
-        _document(project, "unchanged", [])
+        outcomes.document(project, "unchanged", [])
         return
     message = f"{project.stack.project}: nothing to do, {len(deploy.changes)} services unchanged and healthy"
     project.runner.show(message) if project.runner.dry else note(message)
-
-
-def _document(project: Project, outcome: str, steps: list[dict[str, Any]], release: Release | None = None) -> None:
-    emit_json(
-        {
-            "schema": "slipway/deploy/v1",
-            "environment": project.profile.environment,
-            "release": release.id if release else None,
-            "version": release.version if release else project.version.text,
-            "outcome": outcome,
-            "steps": steps,
-        }
-    )
 
 
 def _carry_out(project: Project, step: planner.Step, done: list[dict[str, Any]]) -> None:
@@ -295,7 +289,13 @@ def _orphans_note(deploy: planner.Plan) -> None:
         note("  hint: `docker compose up --remove-orphans` or `inv clean` removes them")
 
 
+def _origin(deploy: planner.Plan) -> str:
+    return deploy.promotion.origin if deploy.promotion else ""
+
+
 def _show_changes(deploy: planner.Plan) -> None:
+    if deploy.promotion:
+        note(f"  brings {_origin(deploy)} ({deploy.promotion.release.version})")
     for one in deploy.changed:
         note(f"  {one.action} {one.service}: {'; '.join(one.causes)}")
 
@@ -303,13 +303,25 @@ def _show_changes(deploy: planner.Plan) -> None:
 def show_plan(project: Project, exit_code: bool, json: bool) -> None:
     """Report what a deploy would change; with ``exit_code`` ends with 6 when there is something."""
     deploy = plan(project)
+    unmet = gates.unmet(project, deploy) if deploy.steps else []
     if json:
         changes = [{"service": one.service, "action": one.action, "causes": list(one.causes)} for one in deploy.changes]
-        emit_json({"schema": "slipway/deploy.plan/v1", "environment": project.profile.environment, "changes": changes})
+        emit_json(
+            {
+                "schema": "slipway/deploy.plan/v1",
+                "environment": project.profile.environment,
+                "changes": changes,
+                "promotes": _origin(deploy) or None,
+                "gates": [{"unmet": reason, "hint": mend} for reason, mend in unmet],
+            }
+        )
     else:
         emit_table(
             ("SERVICE", "ACTION", "WHY"), [(one.service, one.action, "; ".join(one.causes)) for one in deploy.changes]
         )
+        if deploy.promotion:
+            note(f"brings {_origin(deploy)} ({deploy.promotion.release.version}): nothing is built")
+    gates.say(unmet)
     _orphans_note(deploy)
     if exit_code and deploy.changed:
         raise PendingChanges(f"{len(deploy.changed)} services would change")
@@ -327,7 +339,7 @@ def status(project: Project, json: bool) -> None:
     stack = project.stack
     facts = project.engine.facts(stack.project, {one.image for one in stack.services.values()})
     full = tuple(one for listed in facts.containers if (one := project.engine.inspect(listed.id)) is not None)
-    release = release_planner.serving(releases.history(project))
+    release = release_planner.serving(known_releases(project))
     services = rows(
         stack,
         planner.Facts(engine=facts, hashes=project.hashes(facts.containers), replaced=project.mounted_files(stack)),

@@ -28,7 +28,8 @@ from ..plan.facts import (
     Owned,
     Remote,
 )
-from .engine_facts import container_from_inspect, container_from_list
+from ..plan.hardening import Confined, Host
+from .engine_facts import confined_from_inspect, container_from_inspect, container_from_list, host_from_info
 from .engine_records import Records
 
 _TIMEOUT = 60  # seconds; the SDK's own default
@@ -56,6 +57,22 @@ def _address(environment: Mapping[str, str]) -> tuple[str, Any]:
     return "unix:///var/run/docker.sock", None
 
 
+class _Client(docker.APIClient):
+    """The SDK's client, for which REQUESTS_CA_BUNDLE does not replace the engine's own authority.
+
+    https://github.com/psf/requests/issues/3829
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        chosen = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+
+def address(environment: Mapping[str, str]) -> str:
+    """Return the address of the engine that an environment points at; nothing is asked there."""
+    return _address({**os.environ, **environment})[0]
+
+
 class Engine(Records):
     """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
 
@@ -68,9 +85,12 @@ class Engine(Records):
                 options = dict(kwargs_from_env(environment=environment))
             options["base_url"] = self.address
             if self.address.startswith("ssh://"):
-                options["use_ssh_client"] = True  # ssh's own configuration and agent, no second implementation
+                from .engine_ssh import Bridge
+
+                self._bridge = Bridge(self.address)
+                options = {"base_url": self._bridge.url}
             # The SDK's type stubs leave some methods untyped.
-            self._api: Any = docker.APIClient(version="auto", timeout=_TIMEOUT, **options)
+            self._api: Any = _Client(version="auto", timeout=_TIMEOUT, **options)
         except (DockerException, OSError, ValueError) as error:
             raise _unreachable(self.address, error) from None
 
@@ -128,6 +148,19 @@ class Engine(Records):
                 return container_from_inspect(self._api.inspect_container(container_id))
             except NotFound:
                 return None
+
+    def confined(self, project: str) -> tuple[Confined, ...]:
+        """Return what each running container of a Compose project may do, one-off ones included."""
+        found = []
+        for one in self.containers(project):
+            with self._answering(), contextlib.suppress(NotFound):
+                if one.state == "running":
+                    found.append(confined_from_inspect(self._api.inspect_container(one.id)))
+        return tuple(found)
+
+    def confines(self) -> Host:
+        """Return what the engine can confine containers with."""
+        return host_from_info(self.info())
 
     def label(self, container_id: str, name: str) -> str:
         """Return the value of a label of a container, "" when it has none or is gone."""

@@ -12,6 +12,7 @@ from ..plan.facts import (
     SERVICE_LABEL,
     Container,
 )
+from ..plan.hardening import Confined, Host, Mount, Published
 
 
 def _ports(raw: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -80,3 +81,69 @@ def container_from_inspect(raw: Mapping[str, Any]) -> Container:
         restarting=bool(state.get("Restarting")),
         restarts=int(raw.get("RestartCount", 0)),
     )
+
+
+def confined_from_inspect(raw: Mapping[str, Any]) -> Confined:
+    """Return how the engine confines a container, from its description in full."""
+    config, host, labels = raw["Config"], raw["HostConfig"], raw["Config"].get("Labels") or {}
+    restart = host.get("RestartPolicy") or {}
+    health = (config.get("Healthcheck") or {}).get("Test") or []
+    quota = (host.get("CpuQuota") or 0) / (host.get("CpuPeriod") or 100_000)
+    mode, networks = str(host.get("NetworkMode", "")), (raw.get("NetworkSettings") or {}).get("Networks") or {}
+    return Confined(
+        name=str(raw["Name"]).lstrip("/"),
+        service=labels.get(SERVICE_LABEL, ""),
+        user=str(config.get("User") or ""),
+        added=tuple(host.get("CapAdd") or ()),
+        dropped=tuple(host.get("CapDrop") or ()),
+        privileged=bool(host.get("Privileged")),
+        mounts=tuple(_mounts(raw.get("Mounts") or ())),
+        devices=tuple(one["PathOnHost"] for one in host.get("Devices") or ()),
+        network=mode if mode in ("host", "none", "bridge", "default") or ":" in mode else ",".join(sorted(networks)),
+        ports=tuple(_published(host.get("PortBindings") or {}, raw)),
+        read_only=bool(host.get("ReadonlyRootfs")),
+        memory=int(host.get("Memory") or 0),
+        cpus=(host.get("NanoCpus") or 0) / 1e9 or max(quota, 0.0),
+        cpu_shares=int(host.get("CpuShares") or 0),
+        pids=int(host.get("PidsLimit") or 0),
+        options=tuple(host.get("SecurityOpt") or ()),
+        apparmor=str(raw.get("AppArmorProfile") or ""),
+        pid=str(host.get("PidMode") or ""),
+        ipc=str(host.get("IpcMode") or ""),
+        uts=str(host.get("UTSMode") or ""),
+        userns=str(host.get("UsernsMode") or ""),
+        restart=str(restart.get("Name") or ""),
+        retries=int(restart.get("MaximumRetryCount") or 0),
+        health_check=bool(health) and health != ["NONE"],
+    )
+
+
+def _mounts(raw: Iterable[Mapping[str, Any]]) -> Iterable[Mount]:
+    for one in raw:
+        if one.get("Type") == "bind":
+            yield Mount(str(one["Source"]), str(one["Destination"]), bool(one.get("RW")), str(one.get("Propagation")))
+
+
+def _published(bindings: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterable[Published]:
+    """Yield each port once: what was asked for, and the number that the engine chose where none was."""
+    actual = (raw.get("NetworkSettings") or {}).get("Ports") or {}
+    for name, wanted in sorted(bindings.items()):
+        port, _, protocol = name.partition("/")
+        for number, one in enumerate(wanted or ()):
+            got = (actual.get(name) or [])[number : number + 1]
+            host = one.get("HostPort") or (got[0]["HostPort"] if got else "0")
+            # A range of which the engine took one is told by what it took.
+            host = host if host.isdigit() else (got[0]["HostPort"] if got else "0")
+            yield Published(str(one.get("HostIp") or ""), int(host), int(port), protocol or "tcp")
+
+
+def host_from_info(raw: Mapping[str, Any]) -> Host:
+    """Return what an engine can confine containers with, from ``docker info``."""
+    # https://docs.docker.com/reference/api/engine/: SecurityOptions is a list such as name=seccomp,profile=builtin
+    names = {
+        pair.partition("=")[2]
+        for one in raw.get("SecurityOptions") or ()
+        for pair in one.split(",")
+        if pair.startswith("name=")
+    }
+    return Host("apparmor" in names, "selinux" in names, "no-new-privileges" in names)

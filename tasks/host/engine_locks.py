@@ -1,11 +1,14 @@
 """Locks on the engine, through its SDK: a container that is created, renewed, and never started."""
 
 import contextlib
+import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from ..plan.lock import Held, Lock, from_labels
+from ..plan.lock import TICKET_LABEL, Held, Lock, from_labels, ticket
 from .engine import Engine
 
 _IMAGE = "slipway-lock:1"  # an empty image: a container must have one
@@ -31,16 +34,7 @@ class Locks:
                 found = self._api.inspect_container(name)
             except NotFound:
                 return None
-        created = _seconds(found["Created"])
-        # Of all that can be written to a container that does not run, this number alone means nothing to the engine.
-        renewals = (found["HostConfig"].get("RestartPolicy") or {}).get("MaximumRetryCount") or 0
-        return Held(
-            lock=from_labels(found["Config"].get("Labels") or {}),
-            token=found["Id"],
-            created=created,
-            renewed=created + renewals / 1000,
-            since=datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
+        return _held(found)
 
     def take(self, lock: Lock) -> Held | None:
         """Take a lock and return it; None when somebody else has it: creating a name is what the engine does once."""
@@ -54,6 +48,22 @@ class Locks:
                 raise
         held = self.find(made["Id"])
         return held if held and held.token == made["Id"] else None
+
+    def queue(self, lock: Lock) -> tuple[Held, ...]:
+        """Return the places in the queue for a lock, in the order in which the engine gave them out."""
+        filters = {"label": [f"{TICKET_LABEL}={lock.project}", f"slipway.lock.scope={lock.scope}"]}
+        with self._engine._answering():
+            listed = self._api.containers(all=True, filters=filters)
+        found = [one for raw in listed if (one := self.find(raw["Id"]))]
+        return tuple(sorted(found, key=lambda one: (one.created, one.token)))
+
+    def queue_up(self, lock: Lock) -> Held | None:
+        """Take a place at the end of the queue for a lock."""
+        self._ensure_image()
+        name = f"{lock.name}-ticket-{uuid.uuid4().hex[:12]}"
+        with self._engine._answering():
+            made = self._api.create_container(_IMAGE, command=["lock"], name=name, labels=ticket(lock))
+        return self.find(made["Id"])
 
     def renew(self, held: Held) -> bool:
         """Say that a lock is held still; False when this very lock is no longer there."""
@@ -81,6 +91,19 @@ class Locks:
         if self._engine.image(_IMAGE) is None:
             with self._engine._answering():
                 self._api.import_image_from_data(bytes(1024), repository=_IMAGE.partition(":")[0], tag="1")
+
+
+def _held(found: Mapping[str, Any]) -> Held:
+    created = _seconds(found["Created"])
+    # Of all that can be written to a container that does not run, this number alone means nothing to the engine.
+    renewals = (found["HostConfig"].get("RestartPolicy") or {}).get("MaximumRetryCount") or 0
+    return Held(
+        lock=from_labels(found["Config"].get("Labels") or {}),
+        token=found["Id"],
+        created=created,
+        renewed=created + renewals / 1000,
+        since=datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
 
 
 def _seconds(text: str) -> float:

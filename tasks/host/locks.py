@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..plan.errors import LockLostError, RefusedError, SlipwayError
-from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, time_to_live
+from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, ticket_ttl, time_to_live
 from ..plan.units import show_duration
 from .forwarding import GRACE, blocked, postponed
 from .output import confirm, note
@@ -210,34 +210,83 @@ def _wanted(project: Project, reason: str, scope: str) -> Lock:
 
 
 def _take_in_turn(project: Project, locks: "Locks", wanted: Lock, wait: float) -> Held:
+    place = _Place(locks, wanted)
+    try:
+        return _take(project, locks, wanted, wait, place)
+    finally:
+        with postponed():
+            place.leave()
+
+
+def _take(project: Project, locks: "Locks", wanted: Lock, wait: float, place: "_Place") -> Held:
     started = time.monotonic()
     said, left = False, ""
     while True:
+        ahead = place.ahead()
         with postponed():
-            taken = None if (found := locks.find(wanted.name)) else locks.take(wanted)
+            found = locks.find(wanted.name)
+            taken = None if found or ahead else locks.take(wanted)
         if taken and left:
             note(left)
         if taken:
             return taken
-        if found is None:
-            continue
-        if reason := _stale(locks, found, wanted):
+        if found and (reason := _stale(locks, found, wanted)):
             # Only that very lock, so that of many who find it stale one takes over, and the others meet its lock.
             _end_orphans(found.token)
             locks.drop(found)
             left = f"took over the lock of {found}: {reason}"
             continue
+        if not found and not ahead:
+            continue
+        what = f"{wanted.project} is locked by {found}" if found else f"{ahead} waits for the lock of {wanted.project}"
         if time.monotonic() - started >= wait:
             waited = f"; waited {show_duration(wait)} for it" if wait else ""
             raise RefusedError(
-                f"{wanted.project} is locked by {found}{waited}",
+                f"{what}{waited}",
                 "try again with --wait 5m; if that holder is gone for sure: "
                 f"inv deploy.unlock --env {project.profile.environment}",
             )
+        place.keep()
         if not said:
-            note(f"waiting up to {show_duration(wait)}: {wanted.project} is locked by {found}")
+            note(f"waiting up to {show_duration(wait)}: {what}")
             said = True
         time.sleep(min(_POLL, max(wait - (time.monotonic() - started), 0.0)))
+
+
+class _Place:
+    """Our place among those who wait for a lock: the engine gives places out, and its clock orders them."""
+
+    def __init__(self, locks: "Locks", wanted: Lock) -> None:
+        self._locks, self._wanted = locks, wanted
+        self._ticket: Held | None = None
+        self._renewed = 0.0
+
+    def ahead(self) -> Held | None:
+        """Return the first of those who came before us, None when it is our turn. Who is gone loses the place."""
+        for one in self._locks.queue(self._wanted):
+            if self._ticket and one.token == self._ticket.token:
+                return None
+            if not _stale(self._locks, one, self._wanted):
+                return one
+            self._locks.drop(one)
+        return None
+
+    def keep(self) -> None:
+        """Take a place at the end, or say that we still want ours; one that was lost is taken anew."""
+        due = _clock() - self._renewed > ticket_ttl(self._wanted) / 3
+        if self._ticket and due and not self._locks.renew(self._ticket):
+            self._ticket = None
+        if self._ticket is None:
+            with postponed():
+                self._ticket = self._locks.queue_up(self._wanted)
+        if due:
+            self._renewed = _clock()
+
+    def leave(self) -> None:
+        """Give the place up."""
+        if self._ticket:
+            with contextlib.suppress(SlipwayError):  # it expires by itself
+                self._locks.drop(self._ticket)
 
 
 def _stale(locks: "Locks", found: Held, wanted: Lock) -> str:

@@ -11,6 +11,7 @@ from ..plan import shell as shell_planner
 from ..plan.compose import compose
 from ..plan.errors import CommandError, InputError, RefusedError
 from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.lock import waiting
 from ..plan.release import RELEASE_LABEL
 from ..plan.secret import reveal
 from ..plan.stack import Service
@@ -126,8 +127,9 @@ def _debug_image(project: Project, service: Service) -> str:
     return plan.targets[0].reference
 
 
-def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
+def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = "") -> None:
     """Remove what the project made; says what first, and asks before volumes."""
+    patience = waiting(wait)
     name = project.stack.project
     engine = project.engine
     containers = engine.containers(name)
@@ -152,7 +154,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool) -> None:
         note(f"{name}: {len(plan.lines) + len(stacks)} things to remove{freed}")
         if volumes and found.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
-    with locks.held(project, "clean"):
+    with locks.held(project, "clean", patience):
         # First: their containers may keep an image of the project in use.
         for one in stacks:
             throwaway.remove(project, one)

@@ -14,7 +14,7 @@ from invoke import Context
 from ..plan.build import Inputs
 from ..plan.compose import build_files, compose
 from ..plan.errors import InputError
-from ..plan.facts import Container, Image
+from ..plan.facts import PROJECT_LABEL, Container, Image
 from ..plan.profile import Profile
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
@@ -78,6 +78,14 @@ class Project:
         """The engine that the profile points at."""
         return self.connect()
 
+    @functools.cached_property
+    def address(self) -> str:
+        """The address of that engine; nobody need answer there."""
+        from ..plan.secret import reveal
+        from .engine import address
+
+        return address({key: reveal(value) for key, value in self.profile.compose_env().items()})
+
     def connect(self) -> "Engine":
         """Open a connection of its own to that engine: one is for one thread."""
         from ..plan.secret import reveal
@@ -131,6 +139,11 @@ class Project:
         named = _with_namespaces(resolved, containers)
         result = start(replace(command, stdin=json.dumps(named))).result()
         return _hashes(result) if result.exit_code == 0 else {}
+
+    def volumes(self) -> frozenset[str]:
+        """Return the volumes of the project that exist."""
+        owned = self.engine.owned(f"{PROJECT_LABEL}={self.stack.project}")
+        return frozenset(one.name for one in owned if one.kind == "volume")
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""

@@ -5,33 +5,28 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from ..plan import build as build_planner
 from ..plan import deploy as deploy_planner
 from ..plan import release as planner
 from ..plan import rollout
-from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError, StoppedError
+from ..plan.errors import CommandError, DeployError, LockLostError, PausedError, SlipwayError, StoppedError
 from ..plan.extension import RECREATE
-from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.facts import Container
 from ..plan.release import Basis, Before, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
-from . import backups, builds, sboms, smoke_tests
-from .forwarding import undisturbed
+from . import backups, builds, records, sboms, smoke_tests
+from .forwarding import postponed, undisturbed
 from .output import note
 from .project import Project, model
+from .proxies import follow
 from .repairs import repair
 from .rollouts import Rollout, blame, crashing, settled
 
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
-
-
-def history(project: Project) -> tuple[Release, ...]:
-    """Return the releases of a project that the engine keeps, newest first."""
-    found = project.engine.images(f"{planner.RELEASE_LABEL}={project.stack.project}")
-    return planner.newest_first([one for image in found if (one := planner.from_labels(image.labels))])
 
 
 class RolledBackError(DeployError):
@@ -59,8 +54,8 @@ def back_to(
 
 def unrecorded(project: Project) -> bool:
     """Whether what runs is no release yet: the deploy that brought it was killed before it could record it."""
-    last = planner.serving(history(project))
-    return last is None or bool(planner.moved(last.images, _images(project)))
+    last = planner.serving(records.history(project))
+    return last is None or bool(planner.moved(last.images, records.images(project)))
 
 
 def adopt(project: Project, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]) -> Release:
@@ -70,7 +65,7 @@ def adopt(project: Project, verify: Callable[[], None], operator: str, steps: li
 
 def target(project: Project, wanted: int) -> Release:
     """Return the release that a roll back goes to."""
-    return planner.target(history(project), wanted)
+    return planner.target(records.history(project), wanted)
 
 
 @contextmanager
@@ -95,7 +90,7 @@ class Deployment:
         self._stale: frozenset[str] = frozenset()
         self._probe: Callable[[], None] | None = None
         self._started = time.monotonic()
-        self._known = history(project)
+        self._known = records.history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
@@ -149,6 +144,8 @@ class Deployment:
             done = self._recorded(fresh, kept)
         except LockLostError:
             raise  # whatever runs now is another one's to decide
+        except PausedError as error:
+            self._pause(fresh, error)
         except (SlipwayError, KeyboardInterrupt) as error:
             if self._project.runner.dry:
                 raise
@@ -158,6 +155,19 @@ class Deployment:
                 self._go_back(fresh, before, error)
             raise
         return done
+
+    def _pause(self, fresh: Release, error: PausedError) -> NoReturn:
+        """Leave everything as it is, record that, and say how to go on."""
+        name, step = self._project.profile.environment, self._steps[-1]["name"]
+        with postponed():
+            self._record_failure(fresh, planner.PAUSED, f"{step}: {error.message}")
+        last = planner.serving(self._known)
+        back = f", inv deploy.rollback --env {name} --to {last.id} goes back" if last else ""
+        raise PausedError(
+            f"deploy of {self._project.stack.project} paused at {step}: {error.message}",
+            "what served goes on serving, and the new containers stay to be looked at (update_config.failure_action: "
+            f"pause); inv deploy.{name} begins again{back}",
+        ) from None
 
     def _bring(self, source: Source, stack: Stack, changed: Mapping[str, str], plan: deploy_planner.Plan) -> None:
         running = {one.service for one in self._project.engine.containers(stack.project) if one.state == "running"}
@@ -169,14 +179,17 @@ class Deployment:
                 self._step("build", lambda built=built: builds.carry_out(self._project, built))  # type: ignore[misc]
             elif step.name in ("unpause", "restart"):
                 self._step(step.name, lambda step=step: self._project.runner.run(step.command))  # type: ignore[misc]
-        if rollout.to_back_up(stack, changed, running) and self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
-            self._step("backup", self._back_up)
+        if self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
+            self._back_up(source, stack, changed, running)
         self._converge(source, stack, changed)
         if self._probe:
             self._step("smoke", self._probe)
 
-    def _back_up(self) -> None:
-        backups.backup(self._project)
+    def _back_up(self, source: Source, stack: Stack, changed: Mapping[str, str], running: set[str]) -> None:
+        if idle := planner.idle_database(stack, changed, running, self._project.volumes()):
+            self._step(f"start {idle}", lambda: self._move(source, stack, Move(RECREATE, (idle,))))
+        if rollout.to_back_up(stack, changed, {*running, idle}):
+            self._step("backup", lambda: note(f"backed up: {backups.backup(self._project)}"))
 
     def _promote(self, images: Mapping[str, str]) -> None:
         for reference, image in images.items():
@@ -216,6 +229,7 @@ class Deployment:
             except CommandError as error:
                 blame(self._project, stack, error.message)
             self._healthy(source, stack, move.services)
+            follow(self._project, source, stack, move.services)
         else:
             Rollout(
                 self._project, source, stack, stack.services[move.services[0]], self._verify, self._probe
@@ -251,7 +265,7 @@ class Deployment:
         else:
             text, names = model(project.model_text), {one.name: one.image for one in project.stack.services.values()}
         images = {one: Pinned(names[one], image) for one, image in ran.items() if one in names}
-        volumes = _volumes(project)
+        volumes = project.volumes()
         hashes = {one.service: one.config_hash for one in project.engine.containers(name) if not one.oneoff}
         return Before(images, text, volumes, hashes)
 
@@ -296,6 +310,7 @@ class Deployment:
             if move.kind == RECREATE:
                 self._project.runner.run(source.up(move.services))
                 self._healthy(source, stack, move.services)
+                follow(self._project, source, stack, move.services)
             else:
                 Rollout(self._project, source, stack, stack.services[move.services[0]], lambda: None).carry_out()
         self._retire_others(set(before.hashes))
@@ -334,63 +349,18 @@ class Deployment:
 
     def _recorded(self, fresh: Release, kept: Mapping[str, Any] | None) -> Release:
         project = self._project
-        images = dict(fresh.images) or _images(project)
+        images = dict(fresh.images) or records.images(project)
         told = {"images": images, "evidence": {**fresh.evidence, **sboms.evidence(project, images.values())}}
         done = Release(**{**vars(fresh), **told, "seconds": round(time.monotonic() - self._started, 1)})
-        self._step("record", lambda: self._record(done, planner.pinned(kept or model(project.model_text), images)))
-        self._prune()
+        pinned = planner.pinned(kept or model(project.model_text), images)
+        self._step("record", lambda: records.write(project, done, pinned))
+        records.prune(project)
         return done
 
     def _record_failure(self, fresh: Release, outcome: str, reason: str) -> None:
         seconds = round(time.monotonic() - self._started, 1)
         failed = Release(**{**vars(fresh), "outcome": outcome, "reason": reason, "seconds": seconds, "images": {}})
-        self._record(failed, {})
-
-    def _record(self, one: Release, pinned: Mapping[str, Any]) -> None:
-        project = self._project
-        name = project.stack.project
-        if project.runner.dry:
-            project.runner.show(f"record release {one.id} as image {planner.repository(name)}:{one.id}")
-            return
-        for image in {image.id: image for image in one.images.values()}.values():
-            repository, _ = build_planner.split_reference(image.reference)
-            kept = f"{repository}:{planner.image_tag(name, one.id)}"
-            project.runner.run(self._source.docker("tag", image.id, kept))
-        files = {
-            "release.json": json.dumps(one.document(), indent=1).encode(),
-            "model.yaml": json.dumps(pinned).encode(),
-        }
-        project.engine.keep(planner.repository(name), str(one.id), files, one.labels(name))
-
-    def _prune(self) -> None:
-        """Forget releases beyond KEEP_RELEASES, and the names that kept their images."""
-        project = self._project
-        if project.runner.dry:
-            return
-        name = project.stack.project
-        try:
-            for one in planner.prunable(history(project), project.profile.integer("KEEP_RELEASES")):
-                # The record last: what could not be removed is found by it the next time.
-                for repository in {build_planner.split_reference(image.reference)[0] for image in one.images.values()}:
-                    project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
-                project.engine.remove_image(f"{planner.repository(name)}:{one.id}")
-        except SlipwayError as error:  # the deploy itself is done
-            note(f"old releases were not all removed: {error.message}")
-
-
-def _images(project: Project) -> dict[str, Pinned]:
-    """Return the images that the names of the Compose file stand for now."""
-    known = project.engine.facts(project.stack.project, {one.image for one in project.stack.services.values()}).images
-    return {
-        name: Pinned(one.image, known[one.image].id, next(iter(known[one.image].digests), ""))
-        for name, one in project.stack.services.items()
-        if one.image in known
-    }
-
-
-def _volumes(project: Project) -> frozenset[str]:
-    owned = project.engine.owned(f"{PROJECT_LABEL}={project.stack.project}")
-    return frozenset(one.name for one in owned if one.kind == "volume")
+        records.write(self._project, failed, {})
 
 
 def _now() -> str:

@@ -1,12 +1,12 @@
 """Finishes or undoes what a rollout left that was killed half-way."""
 
 from ..plan import rollout
-from ..plan.extension import BLUE_GREEN, RECREATE
+from ..plan.extension import RECREATE
 from ..plan.rollout import Source
 from ..plan.stack import Stack
 from .output import note
 from .project import Project
-from .rollouts import drained, proxy, switch
+from .proxies import drained, front_of, named, switch
 
 
 def recover(project: Project) -> None:
@@ -16,21 +16,16 @@ def recover(project: Project) -> None:
 
 def repair(project: Project, source: Source, stack: Stack) -> None:
     """Remove what a rollout left that was killed half-way; what serves goes on serving."""
-    front = proxy(project, stack)
     for service in stack.services.values():
         if service.rollout == RECREATE:
             continue
+        front = front_of(project, stack, service)
         found = project.engine.containers(stack.project)
-        named: tuple[str, ...] = ()
-        if front and service.rollout == BLUE_GREEN:
-            named = rollout.serving(
-                project.engine.file(front.containers[0], front.file(service.name)).decode(), service.name
-            )
-        left = [one.name for one in rollout.leftovers(service, found, named)]
+        left = [one.name for one in rollout.leftovers(service, found, named(project, front, service) if front else ())]
         if not left:
             continue
         note(f"{service.name}: removing what an earlier deploy left: {', '.join(left)}")
-        if front and service.rollout == BLUE_GREEN:
+        if front:
             stays = [
                 one.name for one in found if one.service == service.name and one.name not in left and not one.oneoff
             ]

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import secrets
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from ..plan.errors import CheckError, InputError
 from .files import Settings
 
 _LATEST = "latest"
+_KEPT = 50  # runs whose reports stay
+_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _LIMIT = 64 * 2**20  # bytes of a report; one of this size was not written by tests
 
 
@@ -56,7 +60,7 @@ def planned_run(settings: Settings) -> Run:
 
 
 def new_run(settings: Settings) -> Run:
-    """Make the directory of a new run and let ``latest`` point at it."""
+    """Make the directory of a new run, let ``latest`` point at it, and remove the reports of old runs."""
     while True:
         run = planned_run(settings)
         try:
@@ -64,7 +68,15 @@ def new_run(settings: Settings) -> Run:
         except FileExistsError:
             continue  # another run began in this second with the same digits
         _point(settings.reports_dir / _LATEST, run.id)
+        _prune(settings.reports_dir)
         return run
+
+
+def _prune(directory: Path) -> None:
+    """Remove all but the newest runs; what cannot be removed (files of a container's user) stays."""
+    runs = sorted(one.name for one in directory.iterdir() if _RUN.fullmatch(one.name))
+    for name in runs[:-_KEPT]:
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def _point(link: Path, target: str) -> None:

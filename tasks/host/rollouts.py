@@ -6,18 +6,16 @@ from typing import NoReturn
 
 from ..plan import rollout as planner
 from ..plan.deploy import failed_containers, verdict, verdict_on
-from ..plan.errors import CommandError, DeployError, LockLostError, SlipwayError
-from ..plan.extension import BLUE_GREEN
+from ..plan.errors import DeployError, LockLostError, PausedError, SlipwayError
+from ..plan.extension import CONTINUE, PAUSE
 from ..plan.facts import Container
-from ..plan.rollout import Proxy, Source
+from ..plan.rollout import Batch, Source
 from ..plan.stack import Service, Stack
 from ..plan.units import show_duration
 from .output import note
 from .project import Project
+from .proxies import Draining, drained, front_of, switch
 
-_RELOAD = 10.0  # seconds that the proxy may take to start its new workers
-_DRAIN = 60.0  # seconds that its old workers may take to finish; a limit of its own should end them before
-_LOOK = 0.1
 _LOG_LINES = 15
 _SETTLE = 1.0  # seconds
 
@@ -42,10 +40,12 @@ class Rollout:
         self._verify, self._probe = verify, probe
         self._run = project.runner.run
         self._dry = project.runner.dry
-        self._proxy = proxy(project, stack) if service.rollout == BLUE_GREEN else None
-        self._old = tuple(one.name for one in self._mine())
+        self._proxy = front_of(project, stack, service)
+        mine = self._mine()
+        self._old = tuple(one.name for one in mine)
+        self._serving = tuple(one.name for one in mine if one.state == "running")
+        self._there = list(self._old)
         self._new: tuple[str, ...] = ()
-        self._draining: list[tuple[str, tuple[str, ...]]] = []
 
     def _mine(self) -> list[Container]:
         found = self._project.engine.containers(self._stack.project)
@@ -54,12 +54,9 @@ class Rollout:
     def carry_out(self) -> None:
         """Bring the new containers in and take the old ones out; raises DeployError with the old ones serving."""
         try:
-            if self._proxy:
-                self._at_once(self._proxy)
-            else:
-                self._in_batches()
-        except LockLostError:
-            raise  # another one deploys: what there is beside the old ones may be its
+            self._in_batches()
+        except (LockLostError, PausedError):
+            raise  # another one deploys: what there is beside the old ones may be its; or it is to stay as it is
         except BaseException:
             try:
                 self._undo()
@@ -67,31 +64,44 @@ class Rollout:
                 note(f"{self._service.name}: {second.message}")
             raise
 
-    def _at_once(self, proxy: Proxy) -> None:
+    def _in_batches(self) -> None:
         # The service's own name would lead to the new containers before they are ready. Old workers of the proxy answer
         # on connections that clients keep, and by the name that they know.
-        drained(self._project, proxy, switch(self._project, self._source, proxy, self._service.name, self._old))
-        self._begin(self._service.replicas, len(self._old))
-        self._verify()
-        self._draining += switch(self._project, self._source, proxy, self._service.name, self._new)
-        self._watch(self._new)
-        if self._probe:
-            self._probe()
-        drained(self._project, proxy, self._draining)
-        self._retire(self._old)
-
-    def _in_batches(self) -> None:
-        old = list(self._old)
-        count = self._service.replicas
-        for number, batch in enumerate(planner.batches(self._service, [""] * count)):
+        self._drained(self._lead(self._serving))
+        taken = 0
+        for number, batch in enumerate(planner.batches(self._service, self._old)):
             if number:
                 self._pause(self._service.update.delay)
-            fresh = self._begin(len(batch), len(old) + len(self._new))
-            self._verify()
-            self._watch(fresh)
-            leaving, old = old[: len(batch)], old[len(batch) :]
-            self._retire(leaving)
-        self._retire(old)
+            taken += self._take_over(batch)
+        if not taken:
+            raise DeployError(f"no new container of {self._service.name} became ready")
+
+    def _take_over(self, batch: Batch) -> bool:
+        """Let new containers take over from those that leave; returns whether they did, and not the old ones stay."""
+        fresh = self._begin(batch.count)
+        if not self._ready(fresh):
+            self._retire(fresh)
+            return False
+        self._verify()
+        staying = tuple(one for one in self._serving if one not in batch.leaving)
+        draining = self._lead((*staying, *fresh), [one for one in batch.leaving if one in self._serving])
+        self._watch(fresh)
+        if self._proxy and self._probe and not set(staying) & set(self._old):
+            self._hold(fresh, self._probe)
+        self._drained(draining)
+        self._lead((*staying, *fresh))
+        self._retire(batch.leaving)
+        self._serving = (*staying, *fresh)
+        return True
+
+    def _lead(self, names: Sequence[str], backups: Sequence[str] = ()) -> Draining:
+        if self._proxy is None:
+            return []
+        return switch(self._project, self._source, self._proxy, self._service.name, names, backups)
+
+    def _drained(self, draining: Draining) -> None:
+        if self._proxy:
+            drained(self._project, self._proxy, draining)
 
     def _pause(self, seconds: float) -> None:
         if self._dry:
@@ -99,31 +109,34 @@ class Rollout:
         else:
             time.sleep(seconds)
 
-    def _begin(self, count: int, beside: int) -> tuple[str, ...]:
-        """Create and start new containers, and wait until they are ready; returns their names."""
-        before = {one.name for one in self._mine()} | set(self._new)
+    def _begin(self, count: int) -> tuple[str, ...]:
+        """Create and start new containers; returns their names."""
+        before = {one.name for one in self._mine()}
         planned = planner.new_names(self._stack.project, self._service.name, self._mine(), len(self._new) + count)
-        self._run(self._source.create(self._service.name, beside + count))
+        self._run(self._source.create(self._service.name, len(self._there) + count))
         made = tuple(one.name for one in self._mine() if one.name not in before)
         fresh = planned[len(self._new) :] if self._dry else made
         self._new += fresh
+        self._there += fresh
         self._run(planner.start(self._source, fresh))
-        self._wait(fresh)
         return fresh
 
-    def _wait(self, names: Sequence[str]) -> None:
+    def _ready(self, names: Sequence[str]) -> bool:
+        """Wait until new containers are ready; returns whether they are, where the rollout goes on without them."""
         timeout = self._source.profile.duration("HEALTH_TIMEOUT")
         if self._dry:
             self._project.runner.show(f"wait until {', '.join(names)} is healthy, at most {show_duration(timeout)}")
-            return
+            return True
 
         def judge(found: Sequence[Container]) -> str:
             return verdict_on(self._stack, self._service, found, names) or crashing(self._project, found, names)
 
         word = self._project.engine.wait(self._stack.project, judge, timeout)
-        if word != "ready":
-            reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
-            self._blame(names, reason)
+        if word == "ready":
+            return True
+        word = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
+        self._failed(names, word)
+        return False
 
     def _watch(self, names: Sequence[str]) -> None:
         """Look at new containers while they serve; raises DeployError when they do not stay healthy."""
@@ -139,20 +152,37 @@ class Rollout:
         word = self._project.engine.wait(self._stack.project, judge, seconds)
         full = [one for name in names if (one := self._project.engine.inspect(name)) is not None]
         word = judge(full) if word == "timeout" else word
-        if word and self._service.update.failure_action == "continue":
-            note(f"{self._service.name}: {word}; going on (update_config.failure_action: continue)")
-        elif word:
-            self._blame(names, f"{word} within {show_duration(seconds)} of taking over")
+        if word:
+            self._failed(names, f"{word} within {show_duration(seconds)} of taking over")
 
-    def _blame(self, names: Sequence[str], reason: str) -> NoReturn:
+    def _hold(self, names: Sequence[str], probe: Callable[[], None]) -> None:
+        """Ask what serves now; what it answers wrong is for update_config.failure_action to judge as well."""
+        try:
+            probe()
+        except DeployError as error:
+            if isinstance(error, LockLostError) or self._service.update.failure_action != PAUSE:
+                raise
+            self._failed(names, error.message)
+
+    def _failed(self, names: Sequence[str], reason: str) -> None:
+        """Do what update_config.failure_action asks for; returns when that is to go on."""
+        action = self._service.update.failure_action
         full = [one for name in names if (one := self._project.engine.inspect(name)) is not None]
         last_words(self._project, [one for one in full if one.state != "running" or one.health != "healthy"])
+        if action == CONTINUE:
+            note(f"{self._service.name}: {reason}; going on (update_config.failure_action: continue)")
+            return
+        if action == PAUSE:
+            self._verify()
+            self._lead(self._serving)
+            raise PausedError(reason)
         raise DeployError(reason)
 
     def _retire(self, names: Sequence[str]) -> None:
         if names:
             for command in planner.stop(self._source, names):
                 self._run(command)
+        self._there = [one for one in self._there if one not in names]
 
     def _undo(self) -> None:
         """Let the old containers serve alone again: whatever has happened, they still run."""
@@ -164,9 +194,7 @@ class Rollout:
             return  # the new ones serve; what comes after decides
         new = [name for name in there if name not in self._old]
         if self._proxy and new:
-            drained(
-                self._project, self._proxy, switch(self._project, self._source, self._proxy, self._service.name, old)
-            )
+            self._drained(self._lead([one for one in self._serving if one in old] or old))
         self._retire(new)
 
 
@@ -207,75 +235,3 @@ def settled(project: Project, stack: Stack) -> str:
 
     word = project.engine.wait(stack.project, judge, _SETTLE)
     return "ready" if word == "timeout" else word
-
-
-def proxy(project: Project, stack: Stack) -> Proxy | None:
-    """Return the proxy that leads to other services, None when it does not run."""
-    for service in stack.services.values():
-        if service.slipway.proxy.upstreams:
-            found = project.engine.containers(stack.project)
-            names = tuple(one.name for one in found if one.service == service.name and one.state == "running")
-            return Proxy(service, names) if names else None
-    return None
-
-
-def switch(
-    project: Project, source: Source, proxy: Proxy, service: str, containers: Sequence[str], again: bool = False
-) -> list[tuple[str, tuple[str, ...]]]:
-    """Let the proxy lead to these containers; returns its old workers, which finish their requests.
-
-    ``again``: reload it also when its file says so already, since it need not have read it. Raises DeployError, with
-    the file as it was, when the proxy does not accept it.
-    """
-    file, run = proxy.file(service), project.runner.run
-    draining = []
-    for name in proxy.containers:
-        text = project.engine.file(name, file).decode()
-        wanted = planner.pointed(text, service, containers)
-        if wanted == text and not again:
-            continue
-        try:
-            for command in planner.write(source, name, file, wanted):
-                run(command)
-            try:
-                for command in planner.check(source, proxy, name):
-                    run(command)
-            except CommandError:
-                run(planner.back(source, name, file))
-                raise
-        except CommandError as error:
-            raise DeployError(f"the proxy does not accept the servers of {service}: {error.message}") from None
-        draining.append((name, _reload(project, source, proxy, name)))
-    return draining
-
-
-def _reload(project: Project, source: Source, proxy: Proxy, name: str) -> tuple[str, ...]:
-    """Reload one container of the proxy; returns its old workers once the new ones are there."""
-    before = _workers(project, proxy, name)
-    project.runner.run(planner.reload(source, proxy, name))
-    if project.runner.dry or not proxy.settings.workers:
-        return ()
-    deadline = time.monotonic() + _RELOAD
-    while not set(_workers(project, proxy, name)) - set(before):
-        if time.monotonic() > deadline:
-            raise DeployError(f"{name} did not start new workers within {show_duration(_RELOAD)} of its reload")
-        time.sleep(_LOOK)
-    return before
-
-
-def _workers(project: Project, proxy: Proxy, name: str) -> tuple[str, ...]:
-    return planner.workers(proxy, project.engine.processes(name)) if proxy.settings.workers else ()
-
-
-def drained(project: Project, proxy: Proxy, draining: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-    """Wait until old workers have finished their requests."""
-    if project.runner.dry:
-        project.runner.show("wait until the old workers of the proxy have finished their requests")
-        return
-    deadline = time.monotonic() + _DRAIN
-    for name, old in draining:
-        while set(old) & set(_workers(project, proxy, name)):
-            if time.monotonic() > deadline:
-                note(f"{name}: old workers still have requests after {show_duration(_DRAIN)}; going on")
-                break
-            time.sleep(_LOOK)

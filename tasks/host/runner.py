@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -101,6 +102,13 @@ def start(command: Command) -> Pending:
 def capture(command: Command) -> Result:
     """Run a command that changes nothing and return its output; also in a dry run."""
     return start(command).result()
+
+
+def attach(command: Command, connection: socket.socket) -> None:
+    """Start a command that speaks over a connection, and ends with it; what it has to say to people goes to stderr."""
+    number = connection.fileno()
+    with contextlib.suppress(OSError):
+        subprocess.Popen(command.argv, stdin=number, stdout=number, env=_environment(command), start_new_session=True)
 
 
 class Runner:

@@ -6,7 +6,7 @@ from ..plan.scan import SCHEMA, known
 from . import reports
 from .output import note
 from .project import Project
-from .releases import history
+from .records import history
 from .reports import Run
 from .scan_reports import DOCUMENT
 

@@ -10,6 +10,7 @@ from .compose import compose
 from .errors import InputError, RefusedError
 from .facts import Container, EngineFacts
 from .profile import Profile
+from .release import Promotion
 from .stack import Service, Stack
 
 # What a service needs: nothing, a look until it is healthy, a question to the registry, or a change of its containers.
@@ -67,15 +68,20 @@ class Step:
 class Plan:
     """The changes of a deploy and its ordered steps; no steps when there is nothing to do.
 
-    ``stale`` are the services that Compose would leave as they are, although they have to be made anew; ``promoted``
-    says which image a reference is to stand for, by its id, in place of a build.
+    ``stale`` are the services that Compose would leave as they are, although they have to be made anew; ``promotion``
+    is the release of another environment that is brought here in place of a build.
     """
 
     changes: tuple[Change, ...]
     steps: tuple[Step, ...]
     orphans: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
-    promoted: Mapping[str, str] = field(default_factory=dict)
+    promotion: Promotion | None = None
+
+    @property
+    def promoted(self) -> dict[str, str]:
+        """Which image a reference is to stand for, by its id, in place of a build."""
+        return {name: image.id for name, image in self.promotion.images.items()} if self.promotion else {}
 
     @property
     def changed(self) -> tuple[Change, ...]:

@@ -33,6 +33,10 @@ class DeployError(SlipwayError):
     exit_code = 4
 
 
+class PausedError(DeployError):
+    """A rollout stopped where it was, as `update_config.failure_action: pause` asks; what served goes on serving."""
+
+
 class LockLostError(DeployError):
     """The lock that work was done under is held no more: it was broken, or expired and was taken over."""
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .backup import Backup, parse_backup
@@ -18,10 +18,11 @@ from .units import parse_duration, parse_size
 JOBS = ("migrate", "seed", "test", "once")
 ROLES = ("database", LOAD_GENERATOR)
 RECREATE, START_FIRST, BLUE_GREEN = ROLLOUTS = ("recreate", "start-first", "blue-green")
-_FAILURE_ACTIONS = ("rollback", "pause", "continue")
+ROLLBACK, PAUSE, CONTINUE = "rollback", "pause", "continue"
+_FAILURE_ACTIONS = (ROLLBACK, PAUSE, CONTINUE)
 GENERATORS = ("password", "self-signed-certificate")
 SERVICE_KEYS = (
-    *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load"),
+    *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load", "accept"),
     *("debug-target", "tester-target", "cover-target", "size-budget"),
 )
 
@@ -60,6 +61,7 @@ class SlipwaySettings:
     smoke: tuple[Check, ...] = ()
     load: tuple[Target, ...] = ()
     backup: Backup | None = None
+    accept: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class UpdatePolicy:
     parallelism: int = 0
     delay: float = 0.0
     monitor: float = 5.0
-    failure_action: str = "rollback"
+    failure_action: str = ROLLBACK
     max_failure_ratio: float = 0.0
 
 
@@ -133,8 +135,20 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         tester_target=str(found.get("tester-target", "tester")),
         cover_target=str(found.get("cover-target", "cover")),
         data=data.rstrip("/"),
+        accept=accepted(found.get("accept"), f"{where}.accept"),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
     )
+
+
+def accepted(raw: object, where: str) -> dict[str, str]:
+    """Return the items of the hardening report that are accepted, each with its reason."""
+    found = mapping(raw, where)
+    for item, reason in found.items():
+        if not re.fullmatch(r"CIS-\d\.\d{1,2}", str(item), re.ASCII):
+            raise InputError(f"{where}: no item of the report is called {item!r}", "as in CIS-5.14: see scan.hardening")
+        if not isinstance(reason, str) or not reason.strip():
+            raise InputError(f"{where}.{item}: expected the reason, got {reason!r}", "say why it has to be so")
+    return dict(found)
 
 
 def _proxy(raw: object, where: str) -> ProxySettings:

@@ -18,8 +18,9 @@ class Facts:
 
     ``branches`` are the remote branches that hold the commit, ``tests`` is the run of tests that holds for these
     sources, "" when there is none; ``unwatched`` are services to be rolled out without a health check, ``mounted`` the
-    files of this machine that services of a remote engine want, by service. ``scan`` is what is known of a scan of
-    exactly the images to be deployed, and why there is nothing.
+    files of this machine that services of a remote engine want, by service; ``moved`` is the commit that the checkout
+    has gone to since its version was read. ``scan`` is what is known of a scan of exactly the images to be
+    deployed, and why there is nothing.
     """
 
     commit: str = ""
@@ -28,6 +29,7 @@ class Facts:
     tests: str = ""
     unwatched: tuple[str, ...] = ()
     mounted: tuple[tuple[str, str], ...] = ()
+    moved: str = ""
     scan: tuple[str, str] = ("", "")
 
 
@@ -42,7 +44,7 @@ def evidence(profile: Profile) -> tuple[str, ...]:
 
 def refuse_unmet(profile: Profile, facts: Facts) -> None:
     """Raise RefusedError that names every gate that is not met, and what to do about each."""
-    found = _unmet(profile, facts)
+    found = unmet(profile, facts)
     if found:
         raise RefusedError(
             f"not deployed to {profile.environment}: {'; '.join(reason for reason, _ in found)}",
@@ -50,11 +52,15 @@ def refuse_unmet(profile: Profile, facts: Facts) -> None:
         )
 
 
-def _unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
+def unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
+    """Return every gate that is not met: the reason, and what to do about it."""
     found = []
     if profile.flag("REQUIRE_CLEAN") and (facts.dirty or not facts.commit):
         reason = "the checkout has uncommitted changes" if facts.commit else "this is no git checkout"
         found.append((f"{reason} (REQUIRE_CLEAN)", "commit or stash them"))
+    if profile.flag("REQUIRE_CLEAN") and facts.moved:
+        reason = f"the checkout went from commit {facts.commit[:7]} to {facts.moved[:7]} meanwhile (REQUIRE_CLEAN)"
+        found.append((reason, "start again"))
     if profile.flag("REQUIRE_PUSHED") and not facts.branches:
         found.append((f"no remote branch has commit {facts.commit[:7] or 'none'} (REQUIRE_PUSHED)", "git push"))
     wanted = evidence(profile)

@@ -1,14 +1,15 @@
 """The deploy lock: one container name on the engine. Its labels say who holds it, the engine when it was renewed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import InputError
 from .schema import seconds
 from .units import show_duration
 
-LOCK_LABEL = "slipway.lock"
+LOCK_LABEL, TICKET_LABEL = "slipway.lock", "slipway.ticket"
 DEPLOY, BACKUP = "", "backup"  # the scopes: a backup keeps another backup out, no deploy
+_TICKET_TTL = 10.0  # seconds; for so long one who waited on another host and died holds up those behind
 _LEAST_TTL = 2.0  # seconds; a renewal is due after a third of it
 
 
@@ -49,6 +50,17 @@ class Lock:
         }
 
 
+def ticket(lock: Lock) -> dict[str, str]:
+    """Return the labels of a place in the queue for a lock."""
+    labels = replace(lock, ttl=ticket_ttl(lock)).labels()
+    return {TICKET_LABEL: labels.pop(LOCK_LABEL), **labels}
+
+
+def ticket_ttl(lock: Lock) -> float:
+    """Return how long a place in the queue outlives one who is not heard of any more, in seconds."""
+    return min(lock.ttl, _TICKET_TTL)
+
+
 @dataclass(frozen=True)
 class Held:
     """A lock that is held: ``token`` is this very one's and no other's, ever.
@@ -75,7 +87,7 @@ def from_labels(labels: Mapping[str, str]) -> Lock:
     """Return the lock that labels describe; one that says no time to live never expires."""
     pid, ttl = labels.get("slipway.lock.pid", ""), labels.get("slipway.lock.ttl", "")
     return Lock(
-        project=labels.get(LOCK_LABEL, ""),
+        project=labels.get(LOCK_LABEL) or labels.get(TICKET_LABEL, ""),
         holder=labels.get("slipway.lock.holder", "unknown"),
         host=labels.get("slipway.lock.host", "unknown"),
         pid=int(pid) if pid.isdigit() else 0,

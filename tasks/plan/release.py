@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, RefusedError
-from .extension import SERVICE_KEYS
+from .extension import JOBS, SERVICE_KEYS
 from .facts import Container, Image
 from .profile import Profile
 from .secret import MASK, Secret
 from .stack import Stack
 
 RELEASE_LABEL, DOCUMENT_LABEL = "slipway.release", "slipway.release.document"
-DEPLOYED, ROLLED_BACK, FAILED = "deployed", "rolled-back", "failed"
+DEPLOYED, ROLLED_BACK, PAUSED, FAILED = "deployed", "rolled-back", "paused", "failed"
 SCHEMA = "slipway/release/v1"
 
 
@@ -65,11 +65,20 @@ class Release:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A release that serves elsewhere, and which image each reference of this environment stands for by it."""
+    """A release that serves elsewhere, and which image each reference of this environment stands for by it.
+
+    ``missing`` are images (``repository@digest``) that the engine has to pull for it first.
+    """
 
     environment: str
     release: Release
     images: Mapping[str, Image]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """What is promoted, in words."""
+        return f"{self.environment} release {self.release.id}"
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,17 @@ def refuse_secrets(model_text: str, profile: Profile) -> None:
             )
 
 
+def idle_database(stack: Stack, changed: Collection[str], running: Collection[str], volumes: Collection[str]) -> str:
+    """Return the database that has data, and has to be started so that it is backed up before migrations; "" for none.
+
+    ``volumes`` are those that exist: without one there is nothing to lose yet.
+    """
+    if not any(one.slipway.job == JOBS[0] and one.name in changed for one in stack.services.values()):
+        return ""
+    idle = (one for one in stack.services.values() if one.slipway.backup and one.name not in running)
+    return next((one.name for one in idle if any(name in volumes for name in one.volumes)), "")
+
+
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:
     """Return the services whose image is another one."""
     return tuple(name for name, one in then.items() if name not in now or now[name].id != one.id)
@@ -265,6 +285,5 @@ def based(one: Release, basis: Basis) -> Release:
     if basis.promotion is None:
         return replace(one, evidence=basis.evidence)
     origin = basis.promotion.release
-    source = {"promoted": f"{basis.promotion.environment} release {origin.id}"}
-    evidence = {**origin.evidence, **basis.evidence, **source}
+    evidence = {**origin.evidence, **basis.evidence, "promoted": basis.promotion.origin}
     return replace(one, version=origin.version, commit=origin.commit, evidence=evidence)

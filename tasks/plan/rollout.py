@@ -3,6 +3,7 @@
 A proxy names the servers of a service in a file of its own, ``<x-slipway.proxy.upstreams>/<service>.conf``. A
 rollout writes the containers that serve into it, and keeps the service's own name as the backup: so a stack that
 somebody starts by hand is served too. Why not DNS alone: a new container has the service's name before it is ready.
+While new containers are watched, the old ones are the backup: the name would lead to the new ones again.
 """
 
 import math
@@ -24,7 +25,7 @@ _SERVER = re.compile(
     re.MULTILINE,
 )
 _TOO_OFTEN = 3  # restarts while it is waited for
-_BACKUP = re.compile(r"[ \t]+backup\b")
+_ROLE = re.compile(r"[ \t]+(?:backup|down)\b")
 
 
 @dataclass(frozen=True)
@@ -152,21 +153,33 @@ def refuse_impossible(stack: Stack) -> None:
 
 
 def serving(text: str, service: str) -> tuple[str, ...]:
-    """Return the containers that an upstream file names; none when it leads to the service's own name only."""
-    return tuple(found["host"] for found in _SERVER.finditer(text) if found["host"] != service)
+    """Return the containers that an upstream file leads to; none when it leads to the service's own name only."""
+    found = [one for one in _SERVER.finditer(text) if one["host"] != service]
+    return tuple(one["host"] for one in found if not _ROLE.search(one["rest"]))
 
 
-def pointed(text: str, service: str, containers: Sequence[str]) -> str:
-    """Return an upstream file that leads to these containers; raises InputError when it does not name the service."""
+def leads(text: str, service: str) -> bool:
+    """Whether an upstream file names the servers of a service by its pattern."""
+    return any(found["host"] == service for found in _SERVER.finditer(text))
+
+
+def pointed(text: str, service: str, containers: Sequence[str], backups: Sequence[str] = ()) -> str:
+    """Return an upstream file that leads to these containers, and to ``backups`` when none of them answers.
+
+    Without backups the service's own name is the backup; beside them it only keeps the pattern. Raises InputError when
+    the file does not name the service.
+    """
     own = next((found for found in _SERVER.finditer(text) if found["host"] == service), None)
     if own is None:
         raise InputError(
             f"the proxy's upstream file of {service} has no line `server {service}:PORT …;`",
             "start it from one that has; the containers are named by its pattern",
         )
-    port, rest = own["port"] or "", _BACKUP.sub("", own["rest"])
+    port, rest = own["port"] or "", _ROLE.sub("", own["rest"])
     lines = [f"server {name}{port}{rest};" for name in containers]
-    lines.append(f"server {service}{port}{rest}{' backup' if containers else ''};")
+    lines += [f"server {name}{port}{rest} backup;" for name in backups]
+    role = " backup down" if backups else " backup" if containers else ""
+    lines.append(f"server {service}{port}{rest}{role};")
     indent = own["head"] if own["head"].isspace() else " "
 
     def replaced(found: re.Match[str]) -> str:
@@ -229,11 +242,11 @@ def stop(source: Source, names: Sequence[str]) -> tuple[Command, ...]:
 def leftovers(service: Service, containers: Sequence[Container], named: Sequence[str]) -> tuple[Container, ...]:
     """Return the containers of a rollout that was ended half-way, which do not serve.
 
-    ``named`` are those that the proxy leads to: they serve, whatever was meant. Without a proxy those that are ready
-    serve, the newest first.
+    ``named`` are those that the proxy leads to: they serve, whatever was meant, unless they are known not to. Otherwise
+    those that are ready serve, the newest first: an older one may be about to stop.
     """
     mine = [one for one in containers if one.service == service.name and not one.oneoff]
-    by_proxy = [one for one in mine if one.name in named and one.state == "running"]
+    by_proxy = [one for one in mine if one.name in named and one.state == "running" and one.health != "unhealthy"]
     if by_proxy:
         return tuple(one for one in mine if one not in by_proxy)
     if len(mine) <= service.replicas:
@@ -243,10 +256,26 @@ def leftovers(service: Service, containers: Sequence[Container], named: Sequence
     return tuple(one for one in mine if one not in kept)
 
 
-def batches(service: Service, containers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the containers in the groups that ``update_config.parallelism`` asks for; 0 is all at once."""
-    size = service.update.parallelism or max(len(containers), 1)
-    return tuple(tuple(containers[first : first + size]) for first in range(0, len(containers), size))
+@dataclass(frozen=True)
+class Batch:
+    """New containers that come in together: how many, and which old ones leave for them."""
+
+    count: int
+    leaving: tuple[str, ...]
+
+
+def batches(service: Service, old: Sequence[str]) -> tuple[Batch, ...]:
+    """Return the batches in which new containers take over from ``old``; what is too many leaves with the last one.
+
+    Blue-green is one batch, else ``update_config.parallelism`` says how large one is; 0 is all at once.
+    """
+    count = max(service.replicas, 1)
+    size = count if service.rollout == BLUE_GREEN else service.update.parallelism or count
+    found = []
+    for first in range(0, count, size):
+        last = first + size >= count
+        found.append(Batch(min(size, count - first), tuple(old[first:] if last else old[first : first + size])))
+    return tuple(found)
 
 
 def too_many_failed(service: Service, failed: int, count: int) -> bool:

@@ -95,6 +95,8 @@ SLIPWAY = (
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
     Key("KEEP_RELEASES", INTEGER, "10",
         "Releases to keep on the engine; 0: keep none, and do not go back when a deploy fails.", "5"),
+    Key("PUBLISH_RELEASES", FLAG, "true",
+        "Push each release and its images to the registry that the images name, for engines that promote it.", "false"),
     Key("PROMOTE_FROM", ENVIRONMENT, "",
         "Environment whose serving release a deploy brings here, image by image, instead of building.", "staging"),
     Key("REQUIRE_CLEAN", FLAG, "false", "Refuse a deploy from a checkout with uncommitted changes.", "true"),

@@ -12,6 +12,7 @@ from .extension import (
     START_FIRST,
     SlipwaySettings,
     UpdatePolicy,
+    accepted,
     known_keys,
     mapping,
     settings,
@@ -19,7 +20,7 @@ from .extension import (
     update_policy,
 )
 
-_PROJECT_KEYS = ("secrets", "rootfs")
+_PROJECT_KEYS = ("secrets", "rootfs", "accept")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class Stack:
     secret_variables: Mapping[str, str] = field(default_factory=dict)
     rootfs: Rootfs | None = None
     configs: Mapping[str, str] = field(default_factory=dict)
+    accept: Mapping[str, str] = field(default_factory=dict)
+
+    def accepts(self) -> dict[str, Mapping[str, str]]:
+        """Return what the hardening report is to accept, by service; "" is all of them."""
+        return {"": self.accept} | {name: one.slipway.accept for name, one in self.services.items()}
 
     def files(self, service: Service) -> dict[str, str]:
         """Return the files that Compose mounts into a service as secrets and configs, by what they are called."""
@@ -292,4 +298,5 @@ def parse(model: Mapping[str, Any]) -> Stack:
     raw = model.get("secrets") or {}
     variables = {name: one["environment"] for name, one in raw.items() if one.get("environment")}
     configs = {name: one["file"] for name, one in (model.get("configs") or {}).items() if one.get("file")}
-    return Stack(project, services, secrets, variables, _rootfs(declared.get("rootfs")), configs)
+    accept = accepted(declared.get("accept"), "x-slipway.accept")
+    return Stack(project, services, secrets, variables, _rootfs(declared.get("rootfs")), configs, accept)

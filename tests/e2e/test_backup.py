@@ -218,3 +218,21 @@ def test_a_backup_that_is_stopped_leaves_nothing_that_the_next_one_trips_over(
     assert backups.files() == sorted({*done, made.name})
     open_views = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
     assert backups.sql(open_views) == "0"
+
+
+def test_a_database_without_tables_is_backed_up_as_it_is(backups: Backups) -> None:
+    """As a first deploy leaves it that was killed before its migrations."""
+
+    def on_the_server(*statements: str) -> None:
+        words = [f"--command={one}" for one in statements]
+        container = f"{backups.sample.project}-database-1"
+        docker("exec", container, "psql", "--username=slipway", "--dbname=postgres", "-Xqv", "ON_ERROR_STOP=1", *words)
+
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'slipway'"
+    on_the_server("ALTER DATABASE slipway ALLOW_CONNECTIONS false", ended, "SELECT pg_sleep(0.3)")
+    on_the_server("ALTER DATABASE slipway RENAME TO kept", "CREATE DATABASE slipway")
+    try:
+        assert backups.make().stat().st_size > 0
+    finally:
+        on_the_server("DROP DATABASE slipway WITH (FORCE)", "ALTER DATABASE kept RENAME TO slipway")
+        on_the_server("ALTER DATABASE slipway ALLOW_CONNECTIONS true")

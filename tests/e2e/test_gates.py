@@ -7,6 +7,7 @@ import socket
 import socketserver
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -164,3 +165,106 @@ def test_an_answer_that_is_not_the_declared_one_takes_the_deploy_back(shop: Chec
     assert document["outcome"] == "rolled-back"
     assert ("smoke", "failed") in [(step["name"], step["outcome"]) for step in document["steps"]]
     assert docker("inspect", "--format", "{{.Image}}", f"{shop.projects[0]}-web-1") == before
+
+
+# A database of one file, which says how it is dumped and restored like any other.
+DATA = """
+services:
+  store:
+    image: IMAGE
+    command: [sleep, infinity]
+    entrypoint: []
+    init: true
+    user: "0"
+    volumes: ["data:/data"]
+    x-slipway:
+      role: database
+      backup:
+        name: t
+        snapshot: [sh, -c, 'echo view; echo "t $$(wc -l </data/t)"; echo; cat >/dev/null']
+        dump: [sh, -c, 'test ! -e /data/broken && cat /data/t']
+        list: [cat]
+        create: [sh, -c, ': >/data/{scratch}']
+        restore: [sh, -c, 'cat >/data/{scratch}']
+        tables: [sh, -c, 'echo "t $$(wc -l </data/{scratch})"']
+        drop: [rm, -f, '/data/{scratch}']
+        swap: [mv, '/data/{scratch}', '/data/{database}']
+  change:
+    image: small/${COMPOSE_PROJECT_NAME}:dev
+    build: .
+    entrypoint: []
+    command: [sh, -c, 'cat /note >>/data/t']
+    volumes: ["data:/data"]
+    depends_on: {store: {condition: service_started}}
+    x-slipway: {job: migrate}
+volumes: {data: {}}
+"""
+
+
+def test_a_database_is_backed_up_before_migrations_also_when_it_has_to_be_started_for_that(
+    small: Small, tmp_path: Path
+) -> None:
+    shop = small(DATA, "FROM IMAGE\nUSER root\nCOPY note /note\n")
+    name, place = shop.projects[0], tmp_path / "backups"
+    extra = {"SLIPWAY_BACKUPS_DIR": str(place)}
+
+    def inside(script: str) -> str:
+        image = docker("inspect", "--format", "{{.Config.Image}}", f"{name}-store-1")
+        words = ("--rm", "--user", "0", "-v", f"{name}_data:/data", "--entrypoint", "sh", image, "-c", script)
+        return docker("run", *words)
+
+    def steps(code: int = 0) -> list[str]:
+        return [one["name"] for one in shop.json("deploy.dev", code=code, **extra)["steps"]]
+
+    def dumps() -> list[str]:
+        return [one.read_text() for one in sorted((place / name).glob("*.dump"))]
+
+    (shop.project_dir / "note").write_text("one\n")
+    assert "backup" not in steps()  # there was nothing to lose
+    (shop.project_dir / "note").write_text("two\n")
+    assert steps()[:2] == ["build", "backup"]
+    assert dumps() == ["one\n"]
+    assert inside("cat /data/t") == "one\ntwo"
+
+    # A backup that fails stops the deploy, and nothing has changed.
+    inside("touch /data/broken")
+    before = docker("inspect", "--format", "{{.Id}} {{.Image}}", f"{name}-store-1", f"{name}-change-1")
+    (shop.project_dir / "note").write_text("three\n")
+    assert "backup" in steps(code=4)
+    assert docker("inspect", "--format", "{{.Id}} {{.Image}}", f"{name}-store-1", f"{name}-change-1") == before
+    assert inside("cat /data/t") == "one\ntwo"
+    inside("rm /data/broken")
+
+    shop.inv("deploy.down", **extra)
+    order = steps()
+    assert order.index("start store") < order.index("backup") < order.index("verify")
+    assert dumps()[-1] == "one\ntwo\n"
+    assert inside("cat /data/t") == "one\ntwo\nthree"
+
+
+def test_a_commit_that_a_remote_has_is_deployed_and_plans_tell_what_is_not_met(shop: Checkout, tmp_path: Path) -> None:
+    git = ["git", "-C", str(shop.project_dir), "-c", "user.name=a", "-c", "user.email=a@example.net"]
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote.git")], check=True)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    pushed = {"REQUIRE_PUSHED": "true", "REQUIRE_CLEAN": "true"}
+    (gate,) = shop.json("deploy.plan", **pushed)["gates"]
+    assert "no remote branch has commit" in gate["unmet"]
+    assert gate["hint"] == "git push"
+    dry = shop.inv("--dry", "deploy.dev", **pushed)
+    assert "a deploy would be refused: no remote branch has commit" in dry.stderr
+    assert "docker" in dry.stdout
+    shop.inv("deploy.dev", code=3, **pushed)
+    for words in (["remote", "add", "origin", str(tmp_path / "remote.git")], ["push", "-q", "origin", "HEAD:main"]):
+        subprocess.run([*git, *words], check=True)
+    assert shop.json("deploy.plan", **pushed)["gates"] == []
+    shop.inv("deploy.dev", **pushed)
+
+
+def test_a_hook_that_takes_too_long_is_ended(shop: Checkout) -> None:
+    hook(shop, "pre-deploy", "exec sleep 60")
+    started = time.monotonic()
+    said = shop.inv("deploy.dev", code=3, HOOK_TIMEOUT="1s", SLIPWAY_HOOKS_DIR=str(shop.project_dir / "hooks")).stderr
+    assert time.monotonic() - started < 20
+    assert "pre-deploy says no" in said
+    assert running(shop.projects[0]) == ""

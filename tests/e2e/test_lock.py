@@ -186,10 +186,65 @@ def test_who_waits_gets_the_lock_when_it_is_free_and_gives_up_after_the_time(
     assert patient.holds().end()[0] == 0
 
 
-@pytest.mark.parametrize("task", ["deploy.dev", "deploy.down"])
+@pytest.mark.parametrize("task", ["deploy.dev", "deploy.down", "deploy.rollback", "clean"])
 def test_a_wait_that_is_no_duration_is_bad_input(checkout: Checkout, task: str) -> None:
     said = checkout.inv(task, "--wait", "soon", code=2).stderr
     assert "--wait: expected a duration such as 5m, got 'soon'" in said
+
+
+def tickets(checkout: Checkout) -> list[str]:
+    label = f"label=slipway.ticket={checkout.projects[0]}"
+    return docker("ps", "-aq", "--no-trunc", "--filter", label).split()
+
+
+def queued(checkout: Checkout, number: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(tickets(checkout)) != number:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_those_who_wait_are_served_in_the_order_in_which_they_came(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    first = holder().holds()
+    waiting = []
+    for number in range(1, 5):
+        waiting.append(holder(wait=60))
+        queued(checkout, number)
+    waiting.pop(1).kill()  # its place is nobody's: the others go on without it
+    first.end()
+    for one in waiting:
+        token = one.holds().token
+        assert locks(checkout) == [token]
+        one.end()
+        # Nobody who has not waited gets in between.
+        assert one is waiting[-1] or not holder().line().startswith("held")
+    assert [one.end()[0] for one in waiting] == [0, 0, 0]
+    assert tickets(checkout) == locks(checkout) == []
+
+
+def test_one_who_waited_on_another_host_and_died_holds_nobody_up_for_long(
+    checkout: Checkout, holder: Callable[..., Holder]
+) -> None:
+    root_only()
+    first = holder(LOCK_TTL="2s").holds()
+    dead = holder(wait=60, host="runner", LOCK_TTL="2s")
+    queued(checkout, 1)
+    dead.kill()
+    second = holder(wait=20)
+    queued(checkout, 2)
+    first.end()
+    assert second.holds().end()[0] == 0
+    assert tickets(checkout) == []
+
+
+def test_who_gives_up_waiting_leaves_the_queue(checkout: Checkout, holder: Callable[..., Holder]) -> None:
+    holder().holds()
+    for task in ("deploy.dev", "deploy.down"):
+        said = checkout.inv(task, "--wait", "1s", code=3).stderr
+        assert "waited 1.0 s for it" in said
+    assert tickets(checkout) == []
 
 
 def deploys(checkout: Checkout, number: int, *words: str) -> list["subprocess.Popen[str]"]:

@@ -52,6 +52,16 @@ def test_shell_enters_a_container_that_has_one(staging: Sample) -> None:
     assert result.stdout.strip() == "/var/lib/postgresql/data"
 
 
+def test_what_the_containers_may_do_differs_from_the_benchmark_in_nothing_that_is_not_accepted(staging: Sample) -> None:
+    report = staging.json("scan.hardening", "--env", "staging")
+    assert report["outcome"] == "passed"
+    assert report["findings"] == []
+    assert {one["id"] for one in report["accepted"]} == {"CIS-5.14", "CIS-5.15"}  # the test's ports are not 80 and 443
+    assert all(one["reason"] for one in report["accepted"])
+    assert {one["service"] for one in report["containers"]} == {"app", "database", "nginx"}
+    assert all(one["capabilities"] == [] and one["read_only"] for one in report["containers"])
+
+
 def test_prod_asks_before_it_deploys_and_refuses_without_a_terminal(sample: Sample) -> None:
     sample.inv("setup")
     result = sample.inv("deploy.prod", code=3)

@@ -1,5 +1,7 @@
 """What a profile wants to be true before a deploy begins."""
 
+from dataclasses import replace
+
 import pytest
 from support import profile, stack
 
@@ -99,3 +101,9 @@ def test_a_hook_is_told_by_its_environment() -> None:
     assert made.argv == ("/srv/hooks/pre-deploy",)
     assert made.env == {"SLIPWAY_ENVIRONMENT": "prod", "SLIPWAY_RELEASE": "7"}
     assert made.timeout == 30.0
+
+
+def test_a_checkout_that_moved_while_the_deploy_waited_is_refused() -> None:
+    with pytest.raises(RefusedError) as caught:
+        refuse_unmet(profile(**ASKED), replace(MET, moved="9f8e7d6c"))
+    assert "the checkout went from commit 1a2b3c4 to 9f8e7d6 meanwhile" in caught.value.message

@@ -16,6 +16,7 @@ from tasks.plan.release import (
     Release,
     fingerprint,
     from_labels,
+    idle_database,
     moved,
     pinned,
     prunable,
@@ -151,3 +152,22 @@ def test_what_does_not_run_as_before_is_brought_back() -> None:
     assert to_bring_back(shop, images, hashes, other) == {"web": "recreate"}
     edited = [*good[:3], container("shop-log-1", config_hash="other")]
     assert to_bring_back(shop, images, hashes, edited) == {"log": "recreate"}
+
+
+def test_a_database_that_is_down_is_started_for_a_backup_when_it_has_data() -> None:
+    commands = {key: ["true"] for key in ("snapshot", "dump", "list", "create", "restore", "tables", "drop", "swap")}
+    shop = stack(
+        {
+            "store": {
+                "image": "store",
+                "volumes": [{"type": "volume", "source": "data", "target": "/data"}],
+                "x-slipway": {"role": "database", "backup": {"name": "t", **commands}},
+            },
+            "change": {"image": "change", "x-slipway": {"job": "migrate"}},
+        },
+        volumes={"data": {"name": "shop_data"}},
+    )
+    assert idle_database(shop, ["change"], [], ["shop_data"]) == "store"
+    assert idle_database(shop, ["change"], [], []) == ""
+    assert idle_database(shop, ["change"], ["store"], ["shop_data"]) == ""
+    assert idle_database(shop, ["store"], [], ["shop_data"]) == ""

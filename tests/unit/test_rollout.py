@@ -7,12 +7,14 @@ from support import container, profile, stack
 
 from tasks.plan.errors import InputError
 from tasks.plan.rollout import (
+    Batch,
     Move,
     Proxy,
     Source,
     batches,
     check,
     crashing,
+    leads,
     leftovers,
     levels,
     moves,
@@ -82,7 +84,11 @@ def test_update_config_is_honoured_where_x_slipway_says_nothing() -> None:
 
     assert web.rollout == "start-first"
     assert (web.update.delay, web.update.monitor, web.update.failure_action) == (90.0, 0.5, "rollback")
-    assert [len(batch) for batch in batches(web, ["c"] * 5)] == [2, 2, 1]
+    old = [f"web-{number}" for number in range(1, 7)]  # one more than there are to be
+    assert [(one.count, one.leaving) for one in batches(web, old)] == [
+        (2, ("web-1", "web-2")), (2, ("web-3", "web-4")), (1, ("web-5", "web-6")),
+    ]  # fmt: skip
+    assert [(one.count, one.leaving) for one in batches(web, ["web-1"])] == [(2, ("web-1",)), (2, ()), (1, ())]
     assert not too_many_failed(web, 1, 2)
     assert too_many_failed(web, 2, 2)
 
@@ -90,7 +96,7 @@ def test_update_config_is_honoured_where_x_slipway_says_nothing() -> None:
 def test_without_a_word_a_service_is_recreated_all_at_once() -> None:
     web = shop(**{"x-slipway": {}}).services["web"]
     assert web.rollout == "recreate"
-    assert batches(web, ["a", "b"]) == (("a", "b"),)
+    assert batches(web, ["a", "b"]) == (Batch(1, ("a", "b")),)
     assert too_many_failed(web, 1, 2)
 
 
@@ -101,6 +107,23 @@ def test_the_file_leads_to_containers_by_the_pattern_of_the_service() -> None:
     two = pointed(NAMED, "web", ["shop-web-4", "shop-web-5"])
     assert serving(two, "web") == ("shop-web-4", "shop-web-5")
     assert "shop-web-3" not in two
+
+
+def test_while_new_containers_are_watched_the_old_ones_are_the_backup() -> None:
+    made = pointed(NAMED, "web", ["shop-web-4"], ["shop-web-3"])
+    assert made == UPSTREAM.replace(
+        "    server web:8000 resolve max_fails=0;\n",
+        "    server shop-web-4:8000 resolve max_fails=0;\n"
+        "    server shop-web-3:8000 resolve max_fails=0 backup;\n"
+        "    server web:8000 resolve max_fails=0 backup down;\n",
+    )
+    assert serving(made, "web") == ("shop-web-4",)
+    assert pointed(made, "web", ["shop-web-4"]) == NAMED.replace("shop-web-3", "shop-web-4")
+
+
+def test_only_a_file_that_has_the_pattern_of_a_service_leads_to_it() -> None:
+    assert leads(UPSTREAM, "web")
+    assert not leads(UPSTREAM, "shop")
 
 
 def test_a_file_on_one_line_is_understood() -> None:
@@ -154,6 +177,8 @@ def test_what_the_proxy_leads_to_serves_whatever_was_meant() -> None:
     assert [one.name for one in leftovers(web, found, ["shop-web-2"])] == ["shop-web-1"]
     assert [one.name for one in leftovers(web, found, ["shop-web-9"])] == ["shop-web-1"]
     assert leftovers(web, found[:1], ["shop-web-1"]) == ()
+    failed = [found[0], container("shop-web-2", health="unhealthy")]
+    assert [one.name for one in leftovers(web, failed, ["shop-web-2"])] == ["shop-web-2"]
 
 
 def test_without_a_proxy_what_is_ready_serves() -> None:

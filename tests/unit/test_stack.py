@@ -202,7 +202,7 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             {"sise-budget": "1MB"},
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
-            "There are: job, role, client, data, backup, proxy, rollout, smoke, load, "
+            "There are: job, role, client, data, backup, proxy, rollout, smoke, load, accept, "
             "debug-target, tester-target, cover-target, size-budget",
         ),
         (

@@ -1,0 +1,67 @@
+"""What is said at the end of a deploy or roll back, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..plan.errors import CommandError, PausedError, SlipwayError
+from ..plan.release import PAUSED, ROLLED_BACK, Release
+from . import releases
+from .output import emit_json
+from .project import Project
+
+
+@dataclass
+class Report:
+    """The steps of a deploy, what it came to, and why its release is not in the registry if that failed."""
+
+    steps: list[dict[str, Any]]
+    release: Release | None = None
+    outcome: str = "deployed"
+    unpublished: SlipwayError | None = None
+
+    def refuse_unpublished(self, project: Project) -> None:
+        """Raise CommandError when the release serves and the registry has not got it."""
+        if self.unpublished is None or self.release is None:
+            return
+        name = project.profile.environment
+        raise CommandError(
+            f"release {self.release.id} of {name} serves, but it is not in the registry: {self.unpublished.message}",
+            1,
+            f"inv deploy.{name} pushes it again; until then a promotion on another engine finds the release before"
+            f"{f'; {self.unpublished.hint}' if self.unpublished.hint else ''}",
+        )
+
+
+@contextmanager
+def reported(project: Project, json: bool) -> Iterator[Report]:
+    """Print the document of a deploy at its end."""
+    report = Report([])
+    outcome = "failed"
+    try:
+        yield report
+        outcome = report.outcome
+    except releases.RolledBackError:
+        outcome = ROLLED_BACK
+        raise
+    except PausedError:
+        outcome = PAUSED
+        raise
+    finally:
+        if json and not project.runner.dry:
+            document(project, outcome, report.steps, report.release)
+
+
+def document(project: Project, outcome: str, steps: list[dict[str, Any]], release: Release | None = None) -> None:
+    """Print the document of a deploy."""
+    emit_json(
+        {
+            "schema": "slipway/deploy/v1",
+            "environment": project.profile.environment,
+            "release": release.id if release else None,
+            "version": release.version if release else project.version.text,
+            "outcome": outcome,
+            "steps": steps,
+        }
+    )

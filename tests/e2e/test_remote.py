@@ -1,0 +1,159 @@
+"""Engines elsewhere: a release goes from one to another by way of a registry; deploys over TLS and over SSH."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from . import registries
+from .engines import SHELL, Elsewhere, build_images, engine, remove_images
+from .registries import Registry, registry
+from .support import Checkout, docker, leftovers, remove
+
+_NUMBERS = itertools.count()
+PASSWORD = "correct-horse-battery"
+COMPOSE = """
+services:
+  web:
+    image: ${REPOSITORY}/web:${TAG}
+    build: .
+    command: [sleep, infinity]
+    init: true
+    secrets: [password]
+secrets: {password: {environment: DB_PASSWORD}}
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Elsewhere]:
+    """The second engine."""
+    try:
+        if not docker("image", "ls", "-q", "slipway-base/debian:trixie"):
+            request.getfixturevalue("sample")  # makes the stand-ins where no registry can be reached
+        build_images()
+        with engine(tmp_path_factory.mktemp("engine")) as made:
+            yield made
+    finally:
+        remove_images()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, elsewhere: Elsewhere) -> Iterator[Registry]:
+    """A registry that both engines reach."""
+    try:
+        registries.build_image()
+        with registry(tmp_path) as made:
+            elsewhere.reach(made)
+            yield made
+    finally:
+        if ids := docker("image", "ls", "-q", "--filter", f"label={registries.LABEL}").split():
+            docker("rmi", "--force", *ids, check=False)
+
+
+def write(directory: Path, repository: str, staging: Mapping[str, str], prod: Mapping[str, str]) -> Checkout:
+    name = f"slipway-remote-{os.getpid()}-{next(_NUMBERS)}"
+    project = directory / name
+    (project / "envs").mkdir(parents=True)
+    (project / "compose.yaml").write_text(COMPOSE)
+    (project / "Dockerfile").write_text(f"FROM {SHELL}\nCOPY note /note\n")
+    (project / "note").write_text("one")
+    base = {"COMPOSE_PROJECT_NAME": name, "REPOSITORY": f"{repository}{name}", "PUSH_RETRIES": "0"}
+    for file, values in (
+        ("base", base),
+        ("base.local", {"DB_PASSWORD": PASSWORD}),
+        ("staging", {"TAG": "staging", **staging}),
+        ("prod", {"TAG": "prod", "PROMOTE_FROM": "staging", **prod}),
+    ):
+        lines = [f"{key}={value}" for key, value in values.items()]
+        (project / "envs" / f"{file}.env").write_text("\n".join(lines) + "\n")
+    return Checkout(project, project / "envs", [name])
+
+
+def serves(checkout: Checkout, there: Elsewhere | None = None) -> str:
+    """Return what a container of the project answers, "" when there is none."""
+    run = there.docker if there else docker
+    found = run("ps", "-q", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}")
+    return run("exec", found, "cat", "/note") if found else ""
+
+
+def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
+    tmp_path: Path, hub: Registry, elsewhere: Elsewhere
+) -> None:
+    checkout = write(tmp_path, f"{hub.host}/", {}, elsewhere.tls)
+    name = checkout.projects[0]
+    try:
+        assert "there is nothing to promote" in checkout.inv("deploy.prod", code=3).stderr
+        steps = [one["name"] for one in checkout.json("deploy.staging")["steps"]]
+        assert steps[-1] == "publish"
+        record = f"{name}/{name}-release"
+        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging-1") != ""
+        saved = tmp_path / "record.tar"
+        docker("save", "-o", str(saved), f"{name}-release:1")
+        assert b"slipway/release/v1" in saved.read_bytes()
+        assert PASSWORD.encode() not in saved.read_bytes()
+
+        # The registry goes away: what is deployed serves all the same, and the task says what is missing.
+        (checkout.project_dir / "note").write_text("two")
+        hub.stop()
+        said = checkout.inv("deploy.staging", code=1).stderr
+        assert "release 2 of staging serves, but it is not in the registry" in said
+        assert "hint: inv deploy.staging pushes it again" in said
+        assert serves(checkout) == "two"
+        hub.start()
+
+        shown = checkout.json("deploy.plan", "--env", "prod")
+        assert shown["promotes"] == "staging release 1"
+        assert "docker pull" in checkout.inv("--dry", "deploy.prod").stdout
+        assert serves(checkout, elsewhere) == ""
+        first = checkout.json("deploy.prod")
+        assert "promote" in [one["name"] for one in first["steps"]]
+        assert "build" not in [one["name"] for one in first["steps"]]
+        assert serves(checkout, elsewhere) == "one"
+        records = elsewhere.docker("image", "ls", "-q", "--filter", f"label=slipway.release={name}")
+        assert len(set(records.split())) == 1
+
+        assert checkout.json("deploy.staging")["outcome"] == "unchanged"
+        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging-2") != ""
+        # Whoever promotes need not reach the engine of the source.
+        with (checkout.envs_dir / "staging.env").open("a") as file:
+            file.write("DOCKER_HOST=tcp://127.0.0.1:9\n")
+        checkout.inv("deploy.prod")
+        assert serves(checkout, elsewhere) == "two"
+        rows = checkout.json("deploy.history", "--env", "prod")["releases"]
+        assert [one["id"] for one in rows] == [2, 1]
+        digest = rows[0]["images"]["web"].rpartition("@")[2]
+        assert digest == hub.digest(f"{name}/web:{name}-staging-2-web")
+        assert checkout.json("deploy.prod")["outcome"] == "unchanged"
+    finally:
+        remove(name)
+    assert leftovers(name) == []
+
+
+@pytest.mark.parametrize("way", ["tls", "ssh"])
+def test_a_stack_is_deployed_to_an_engine_elsewhere(tmp_path: Path, elsewhere: Elsewhere, way: str) -> None:
+    if way == "ssh" and not shutil.which("ssh"):
+        pytest.skip("there is no ssh on this machine")
+    elsewhere.load(SHELL)
+    reached = elsewhere.ssh if way == "ssh" else elsewhere.tls
+    extra = {key: value for key, value in reached.items() if key == "PATH"}
+    checkout = write(tmp_path, "", {key: value for key, value in reached.items() if key != "PATH"}, {})
+    assert checkout.json("deploy.staging", **extra)["outcome"] == "deployed"
+    assert serves(checkout, elsewhere) == "one"
+    assert serves(checkout) == ""
+    if way == "tls":  # over SSH every word costs a handshake
+        (checkout.project_dir / "note").write_text("two")
+        checkout.inv("deploy.staging")
+        assert serves(checkout, elsewhere) == "two"
+        checkout.inv("deploy.rollback", "--env", "staging")
+        assert serves(checkout, elsewhere) == "one"
+    assert checkout.json("deploy.status", "--env", "staging", **extra)["services"][0]["state"] == "running"
+
+    file = checkout.project_dir / "compose.yaml"
+    file.write_text(file.read_text().replace("    init: true", "    init: true\n    volumes: ['./note:/other:ro']"))
+    assert "web mounts" in checkout.inv("deploy.staging", code=3, **extra).stderr
+    assert serves(checkout, elsewhere) == "one"
+    checkout.inv("deploy.down", "--env", "staging", **extra)
+    assert serves(checkout, elsewhere) == ""
