@@ -90,3 +90,12 @@ def promote(c: Context, from_: str, to: str, service: list[str] | None = None, j
     from .host.project import Project
 
     registry.promote(Project(c, from_), Project(c, to), tuple(service or ()), json)
+
+
+@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+def sbom(c: Context, env: str = "", json: bool = False) -> None:
+    """Write what each image consists of, as SPDX and CycloneDX documents under the reports directory."""
+    from .host import sboms
+    from .host.project import Project
+
+    sboms.write(Project(c, env), json)

@@ -1,12 +1,33 @@
-"""scan.*: may this go to production?"""
+"""scan.*: what keeps a release from production, found before it gets there."""
 
 from invoke import Context, task
 
-_ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
-_JSON = "one JSON document on stdout"
+HELP = {
+    "env": "environment profile (default: SLIPWAY_ENV, else dev)",
+    "new": "only what is new since the last release",
+    "force": "scan also what has not changed since it was scanned",
+    "json": "one JSON document on stdout",
+}
 
 
-@task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
+@task(name="all", default=True, help=HELP, auto_shortflags=False)
+def all_(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan code, Dockerfiles, images and for secrets; exit 5 on a closed gate, 3 on a gap."""
+    from .host import scans
+    from .plan.scan import KINDS
+
+    scans.run(c, env, KINDS, new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def code(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan the sources: gosec, govulncheck, go vet and staticcheck in each service's stage security."""
+    from .host import scans
+
+    scans.run(c, env, ("code",), new=new, force=force, json=json)
+
+
+@task(help={"env": HELP["env"], "json": HELP["json"]}, auto_shortflags=False)
 def hardening(c: Context, env: str = "", json: bool = False) -> None:
     """Report what each running container may do, and what differs from the CIS benchmark; exit 5."""
     from .host import hardening as report
@@ -17,10 +38,10 @@ def hardening(c: Context, env: str = "", json: bool = False) -> None:
 
 @task(
     help={
-        "env": _ENV,
+        "env": HELP["env"],
         "import": "bring a database in: an archive, a directory, or a name in a registry",
         "update": "bring the official database in, where the network allows it",
-        "json": _JSON,
+        "json": HELP["json"],
     },
     auto_shortflags=False,
 )
@@ -29,3 +50,17 @@ def db(c: Context, env: str = "", import_: str = "", update: bool = False, json:
     from .host import advisories
 
     advisories.run(c, env, import_, update, json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def images(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan every image of the profile with trivy: packages, Go modules in programs, secrets in any layer."""
+    from .host import scans
+
+    scans.run(c, env, ("images",), new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def security_scan(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan everything: another name of `scan`."""
+    all_.body(c, env, new=new, force=force, json=json)

@@ -1,6 +1,7 @@
 """What ``scan.db`` does: shows the scanner's database of vulnerabilities, imports another one."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ from .output import emit_json, emit_table, note
 from .reports import now
 from .runner import Result, Runner, capture
 
-_CURRENT, _STAGING = "current", ".import-"
+_CURRENT, _STAGING, _LOCK = "current", ".import-", ".lock"
 _CHUNK = 1 << 20
 _LIMIT = 16 << 30  # bytes of a database; the official one has less than one
 
@@ -103,7 +104,8 @@ def import_(runner: Runner, profile: Profile, directory: Path, source: str) -> N
         with _staging(directory) as staging:
             _fill(runner, profile, staging, source)
             about = _judged(staging, shown, profile)
-            _put(directory, staging, about)
+            with _alone(directory):
+                _put(directory, staging, about)
     except OSError as error:
         raise InputError(f"{error.filename or directory}: {error.strerror or error}", "set SCAN_DB_DIR") from None
     note(f"imported the vulnerability database of {about.updated} from {shown}")
@@ -128,6 +130,14 @@ def _staging(directory: Path) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep other imports from removing what this one has put there and does not use yet."""
+    with (directory / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fill(runner: Runner, profile: Profile, staging: Path, source: str) -> None:

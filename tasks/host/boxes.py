@@ -96,11 +96,13 @@ def box(project: Project, run: Run, kind: str, service: Service, image: str, **f
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
-def run_all(project: Project, run: Run, boxes: Sequence[Box], explain: Callable[[Box], str]) -> list[Facts]:
+def run_all(
+    project: Project, run: Run, boxes: Sequence[Box], explain: Callable[[Box], str], limit: str = "TEST_TIMEOUT"
+) -> list[Facts]:
     """Run containers beside each other, as many as there are cores, and return how each ended.
 
-    One that takes longer than TEST_TIMEOUT is stopped; ``explain`` says more about it. What they print is kept
-    beside their reports.
+    One that takes longer than the profile's ``limit`` is stopped; ``explain`` says more about it. What they
+    print is kept beside their reports.
     """
     name = project.stack.project
     mark = holder()
@@ -112,7 +114,7 @@ def run_all(project: Project, run: Run, boxes: Sequence[Box], explain: Callable[
     try:
         with project.runner.beside() as children:
             try:
-                return _Race(project, children, explain).run(list(zip(boxes, commands, strict=True)))
+                return _Race(project, children, explain, limit).run(list(zip(boxes, commands, strict=True)))
             finally:
                 _remove(project, boxes)  # which ends the commands that wait for them
     finally:
@@ -127,9 +129,9 @@ def _remove(project: Project, boxes: Sequence[Box]) -> None:
 class _Race:
     """The containers of one run: those that wait, run and have ended."""
 
-    def __init__(self, project: Project, children: Beside, explain: Callable[[Box], str]) -> None:
-        self._project, self._children, self._explain = project, children, explain
-        self._timeout = project.profile.duration("TEST_TIMEOUT")
+    def __init__(self, project: Project, children: Beside, explain: Callable[[Box], str], limit: str) -> None:
+        self._project, self._children, self._explain, self._limit = project, children, explain, limit
+        self._timeout = project.profile.duration(limit)
         self._memory = show_size(planner.memory_limit(project.profile))
         self._running: dict[int, tuple[Box, float]] = {}
         self._facts: dict[str, Facts] = {}
@@ -156,7 +158,7 @@ class _Race:
         stopped = ""
         if code is None and seconds > self._timeout:
             hint = self._explain(box)
-            stopped = f"not done within TEST_TIMEOUT={show_duration(self._timeout)}{f': {hint}' if hint else ''}"
+            stopped = f"not done within {self._limit}={show_duration(self._timeout)}{f': {hint}' if hint else ''}"
         elif code is None and log.stat().st_size > LOG_LIMIT:
             stopped = f"stopped: it wrote more than {show_size(LOG_LIMIT)}"
         if code is None and not stopped:

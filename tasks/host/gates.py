@@ -15,7 +15,7 @@ def check(project: Project, plan: deploy_planner.Plan) -> dict[str, str]:
     """Return the evidence for a deploy; raises RefusedError that names every gate that is not met."""
     facts = _facts(project, plan)
     planner.refuse_unmet(project.profile, facts)
-    return {"tests": facts.tests} if facts.tests else {}
+    return {name: said for name, said in (("tests", facts.tests), ("scan", facts.scan[0])) if said}
 
 
 def unmet(project: Project, plan: deploy_planner.Plan) -> list[tuple[str, str]]:
@@ -45,6 +45,7 @@ def _facts(project: Project, plan: deploy_planner.Plan) -> planner.Facts:
         moved=found.commit if found and found.commit != project.version.commit else "",
         branches=git.remote_branches(project.settings.project_dir) if profile.flag("REQUIRE_PUSHED") else (),
         tests=_tests(project) if planner.TESTS in wanted else "",
+        scan=_scan(project, plan) if planner.SCAN in wanted else ("", ""),
         unwatched=_unwatched(project, plan) if profile.flag("REQUIRE_HEALTHCHECK") else (),
         mounted=()
         if project.engine.local()
@@ -76,3 +77,9 @@ def _tests(project: Project) -> str:
     except SlipwayError as error:
         note(f"tests: {error.message.splitlines()[0]}")
         return ""
+
+
+def _scan(project: Project, plan: deploy_planner.Plan) -> tuple[str, str]:
+    from .scan_evidence import find  # only those who ask for it pay for it
+
+    return find(project, plan)

@@ -1,6 +1,6 @@
 """Scans the images of a project: packages, what programs are made of, secrets in any layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..plan import trivy as planner
@@ -15,6 +15,16 @@ from .project import Project
 from .reports import Run, read_json, read_report, write_json
 
 _STORE = "scanned-images"
+_RULES = Path(__file__).with_name("secret_rules.yaml")
+
+
+def parts(project: Project) -> dict[str, str]:
+    """Return what the result depends on: the images, the database, the tool. Raises RefusedError as ``check`` does."""
+    database, state = advisories.state(project.profile, project.settings.root)
+    images = {f"image {', '.join(one.services)}": one.id for one in found_on_engine(project)}
+    about = f"{database.digest} {database.updated}{' old' if state else ''}" if database else state
+    tool = trivy.stamp(trivy.executable(project.profile, project.settings.root))
+    return {**images, "advisories": about, planner.TOOL: tool}
 
 
 def check(project: Project, run: Run) -> list[Scan]:
@@ -22,46 +32,70 @@ def check(project: Project, run: Run) -> list[Scan]:
 
     Raises RefusedError when an image is not on the engine.
     """
-    database, state = advisories.state(project.profile, project.settings.root)
-    subjects = found_on_engine(project)
-    tool, digest = trivy.executable(project.profile, project.settings.root), database.digest if database else ""
-    stamp = trivy.stamp(tool)
-    places = {one: store(project) / f"{planner.key(one.id, digest, stamp)}.json" for one in subjects}
-    outcomes = {one: _known(places[one], one, bool(database)) for one in subjects}
+    basis, subjects = _Basis(project), found_on_engine(project)
+    outcomes = {one: basis.known(one) for one in subjects}
     left = [one for one, outcome in outcomes.items() if outcome.report is None]
-    directory = database.directory if database else ""
-    fresh = _scan(project, tool, left, directory)
+    directory = basis.database.directory if basis.database else ""
+    fresh = _scan(project, basis.tool, left, directory)
     if project.runner.dry:
         return []
     # What holds Java archives cannot be looked up without their index: its secrets can.
     java = [one for one, outcome in fresh.items() if outcome.gap]
-    again = _scan(project, tool, java, "")
-    for one, outcome in again.items():
+    for one, outcome in _scan(project, basis.tool, java, "").items():
         fresh[one] = planner.without_index(outcome.report) if outcome.report else outcome
     for one, outcome in fresh.items():
         if outcome.report:
-            about = advisories.described(database)
-            write_json(places[one], planner.stored(one.id, outcome.report, about))
-    if database and state:
-        note(f"the vulnerability database is old: {state}")
-    return planner.scans({**outcomes, **fresh}, database.updated if database else "", state)
+            write_json(basis.path(one), planner.stored(one.id, outcome.report, advisories.described(basis.database)))
+    if basis.database and basis.state:
+        note(f"the vulnerability database is old: {basis.state}")
+    return basis.scans({**outcomes, **fresh})
+
+
+def ready(project: Project, force: bool) -> None:
+    """Raise RefusedError when an image is not on the engine; with ``force`` forget what was found in the images."""
+    basis = _Basis(project)
+    for one in found_on_engine(project):
+        if force:
+            basis.path(one).unlink(missing_ok=True)
+
+
+def kept(project: Project, subjects: Sequence[Subject]) -> tuple[list[Scan], list[Subject]]:
+    """Return what earlier scans found in images, with the database and the tool of now, and the images without one."""
+    basis = _Basis(project)
+    outcomes = {one: basis.known(one) for one in subjects}
+    return basis.scans(outcomes), [one for one, outcome in outcomes.items() if outcome.report is None]
+
+
+class _Basis:
+    """What results depend on beside the image: the database and the tool; and where results are stored by that."""
+
+    def __init__(self, project: Project) -> None:
+        root = project.settings.root
+        self.database, self.state = advisories.state(project.profile, root)
+        self.tool = trivy.executable(project.profile, root)
+        self._stamp = trivy.stamp(self.tool)
+        self._store = project.settings.reports_dir / _STORE
+
+    def path(self, subject: Subject) -> Path:
+        """Return where the result of an image is stored."""
+        digest = self.database.digest if self.database else ""
+        return self._store / f"{planner.key(subject.id, digest, self._stamp)}.json"
+
+    def known(self, subject: Subject) -> Outcome:
+        """Return the stored result of an image, one without a report when there is none."""
+        report = planner.restored(read_json(self.path(subject)), subject.id)
+        if report and self.database and report.vulnerabilities is None:
+            return planner.without_index(report)
+        return Outcome(report)
+
+    def scans(self, outcomes: Mapping[Subject, Outcome]) -> list[Scan]:
+        """Return what became of images as scans."""
+        return planner.scans(outcomes, self.database.updated if self.database else "", self.state)
 
 
 def found_on_engine(project: Project) -> tuple[Subject, ...]:
     """Return the images of the profile; raises RefusedError when one is not on the engine."""
     return planner.subjects(project.stack, project.images(project.stack), project.profile.environment)
-
-
-def store(project: Project) -> Path:
-    """Return the directory that keeps what images were found to hold."""
-    return project.settings.reports_dir / _STORE
-
-
-def _known(path: Path, subject: Subject, database: bool) -> Outcome:
-    report = planner.restored(read_json(path), subject.id)
-    if report and database and report.vulnerabilities is None:
-        return planner.without_index(report)
-    return Outcome(report)
 
 
 def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: str) -> dict[Subject, Outcome]:
@@ -73,7 +107,7 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
             one.id,
             lambda directory: (
                 planner.save(one.id, directory, env, project.cwd),
-                planner.scan(tool, directory, database, settings),
+                planner.scan(tool, directory, database, str(_RULES), settings),
             ),
         )
 
@@ -83,7 +117,7 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
         if ended.code:
             return planner.failed(ended.code, ended.text, limit)
         try:
-            return Outcome(_read(directory, bool(database)))
+            return Outcome(_read(directory, ended.text, bool(database)))
         except CheckError as error:
             return Outcome(fault=error.message)
 
@@ -91,8 +125,8 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
     return {by_name[name]: outcome for name, outcome in found.items()}
 
 
-def _read(directory: Path, vulnerabilities: bool) -> Report:
+def _read(directory: Path, log: str, vulnerabilities: bool) -> Report:
     data = read_report(directory / planner.REPORT, planner.TOOL)
     if data is None:
         raise CheckError(f"{planner.TOOL} wrote no report")
-    return planner.parse(data, vulnerabilities)
+    return planner.parse(data, log, vulnerabilities)

@@ -18,7 +18,7 @@ from ..plan.release import Basis, Before, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
-from . import backups, builds, records, smoke_tests
+from . import backups, builds, records, sboms, smoke_tests
 from .forwarding import postponed, undisturbed
 from .output import note
 from .project import Project, model
@@ -350,7 +350,8 @@ class Deployment:
     def _recorded(self, fresh: Release, kept: Mapping[str, Any] | None) -> Release:
         project = self._project
         images = dict(fresh.images) or records.images(project)
-        done = Release(**{**vars(fresh), "images": images, "seconds": round(time.monotonic() - self._started, 1)})
+        told = {"images": images, "evidence": {**fresh.evidence, **sboms.evidence(project, images.values())}}
+        done = Release(**{**vars(fresh), **told, "seconds": round(time.monotonic() - self._started, 1)})
         pinned = planner.pinned(kept or model(project.model_text), images)
         self._step("record", lambda: records.write(project, done, pinned))
         records.prune(project)

@@ -47,7 +47,8 @@ SUITES: Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]] = {
 }
 
 
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+def stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle a signal: whoever waits gets StoppedError and cleans up."""
     raise StoppedError(number, f"stopped by {signal.Signals(number).name}")
 
 
@@ -55,7 +56,7 @@ def main(words: Sequence[str]) -> int:
     """Run one suite and write its results: name, environment, run id, directory, attempt, file for the results."""
     name, environment, identity, directory, attempt, target = words
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        signal.signal(number, stop)
     run = Run(identity, Path(directory), int(attempt))
     try:
         results = SUITES[name](Project(Context(), environment), run)

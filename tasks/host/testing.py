@@ -140,12 +140,13 @@ def _merged_coverage(run: Run) -> float | None:
 
 def _parts(project: Project) -> dict[str, dict[str, str]]:
     """Return what the result of each suite depends on."""
-    from ..plan.security import STAGE
+    from ..plan.code_scan import STAGE
+    from . import security_tests
 
     stack, profile = project.stack, project.profile
     built = stack.built()
     inputs = project.build_inputs()
-    ours = {"slipway": _code_digest()}
+    ours = {"slipway": code_digest()}
     testers = [(one, one.slipway.tester_target) for one in built]
     scanners = [(one, STAGE) for one in built]
     wide = project.wide
@@ -164,11 +165,15 @@ def _parts(project: Project) -> dict[str, dict[str, str]]:
             **planner.profile_part(profile, [key.name for key in SLIPWAY]),
             **ours,
         },
-        "security": {**planner.stage_parts(scanners, inputs, project.version, profile), **ours},
+        "security": {
+            **planner.stage_parts(scanners, inputs, project.version, profile),
+            **security_tests.parts(project),
+            **ours,
+        },
     }
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
     """Return a digest of our own code: other rules, other results."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()

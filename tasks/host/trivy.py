@@ -14,8 +14,8 @@ _NAME = "trivy"
 def executable(profile: Profile, root: Path) -> str:
     """Return the scanner's program: in SCAN_TOOLS where that is set, else beside our Python, else on the PATH."""
     named = profile.text("SCAN_TOOLS")
-    beside = (root / named if named else Path(sys.executable).parent) / _NAME
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(_NAME)
+    places = [str(root / named) if named else "", str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    found = shutil.which(_NAME, path=os.pathsep.join(place for place in places if place))
     if not found:
         raise RefusedError(f"{_NAME}: command not found", "./inv installs it beside the tasks")
     return str(Path(found).absolute())

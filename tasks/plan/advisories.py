@@ -170,7 +170,8 @@ def fault(text: str) -> str:
 def old(database: Database, now: str, limit: float) -> str:
     """Return in words that a database is too old, "" when it is not; ``limit`` is in seconds."""
     age = database.age(now)
-    return f"its advisories are {age / 86400:.0f} days old (SCAN_DB_MAX_AGE)" if age > limit else ""
+    words = f"{age / 86400:.0f} days" if age >= 2 * 86400 else f"{age / 3600:.0f} hours"
+    return f"its advisories are {words} old (SCAN_DB_MAX_AGE)" if age > limit else ""
 
 
 def identity(digest: str) -> str:

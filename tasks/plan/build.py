@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from .builder import caches
+from .builder import attestations, caches
 from .command import Command
 from .dockerfile import Dockerfile
 from .errors import InputError
@@ -211,6 +211,7 @@ def _bake_target(target: Target, profile: Profile, stack: Stack, options: Option
         "secret": _secrets(target, profile, stack),
         "ssh": list(extra.get("ssh") or []),
         "platforms": list(extra.get("platforms") or []),
+        "attest": attestations(profile),
         "cache-from": caches(extra, profile, target.service, "cache_from"),
         "cache-to": caches(extra, profile, target.service, "cache_to"),
         "no-cache": options.no_cache or bool(extra.get("no_cache")),

@@ -12,6 +12,7 @@ from .secret import Secret
 
 _FIELD = re.compile(r"^(Name|Driver|Platforms):\s+(\S.*?)\s*$", re.MULTILINE)
 _TYPE = re.compile(r"(?:^|,)type=([^,]+)")
+_OFF = "off"
 _OTHER_BUILDER = (
     "make a builder that can: docker buildx create --name multi --driver docker-container, "
     "and set BUILDX_BUILDER=multi; "
@@ -68,11 +69,14 @@ class Wanted:
     platforms: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     push: bool = False
+    provenance: str = ""
 
     @property
     def special(self) -> bool:
         """Whether not every builder can do it."""
-        return len(self.platforms) > 1 or any(cache_type(one) != "inline" for one in self.exports)
+        return (
+            len(self.platforms) > 1 or bool(self.provenance) or any(cache_type(one) != "inline" for one in self.exports)
+        )
 
 
 def wanted(builds: Iterable[tuple[str, Mapping[str, Any]]], profile: Profile, push: bool) -> Wanted:
@@ -83,13 +87,22 @@ def wanted(builds: Iterable[tuple[str, Mapping[str, Any]]], profile: Profile, pu
         own = tuple(dict.fromkeys(extra.get("platforms") or ()))
         platforms = list(own) if len(own) > len(platforms) else platforms
         exports += caches(extra, profile, service, "cache_to")
-    return Wanted(tuple(platforms), tuple(dict.fromkeys(exports)), push)
+    mode = profile.text("BUILD_PROVENANCE")
+    return Wanted(tuple(platforms), tuple(dict.fromkeys(exports)), push, "" if mode == _OFF else mode)
+
+
+def attestations(profile: Profile) -> list[str]:
+    """Return what BUILD_PROVENANCE asks of BuildKit: https://docs.docker.com/build/metadata/attestations/"""
+    mode = profile.text("BUILD_PROVENANCE")
+    return [f"type=provenance,{'disabled=true' if mode == _OFF else f'mode={mode}'}"] if mode else []
 
 
 def check(builder: Builder, want: Wanted) -> None:
     """Raise RefusedError, before anything is built, for what the builder cannot do; the hint is the mend."""
     if len(want.platforms) > 1:
         _check_platforms(builder, want)
+    if want.provenance:
+        _check_provenance(builder, want)
     for spec in want.exports:
         if builder.limited and cache_type(spec) != "inline":
             raise RefusedError(
@@ -110,6 +123,20 @@ def _check_platforms(builder: Builder, want: Wanted) -> None:
         raise RefusedError(
             f"{names}: images of several platforms are a manifest list, which the engine does not hold",
             "add --push: the registry holds it; or build one platform",
+        )
+
+
+def _check_provenance(builder: Builder, want: Wanted) -> None:
+    if builder.limited:
+        raise RefusedError(
+            f"builder {builder.name} (driver docker) makes no attestations (BUILD_PROVENANCE={want.provenance})",
+            f"{_OTHER_BUILDER}or use the engine's containerd image store, or say BUILD_PROVENANCE=off",
+        )
+    if builder.driver != "docker" and not want.push:
+        raise RefusedError(
+            f"BUILD_PROVENANCE={want.provenance}: an image with attestations is a manifest list, which the engine does "
+            "not hold",
+            "add --push: the registry holds it; or say BUILD_PROVENANCE=off",
         )
 
 

@@ -19,7 +19,8 @@ class Facts:
     ``branches`` are the remote branches that hold the commit, ``tests`` is the run of tests that holds for these
     sources, "" when there is none; ``unwatched`` are services to be rolled out without a health check, ``mounted`` the
     files of this machine that services of a remote engine want, by service; ``moved`` is the commit that the checkout
-    has gone to since its version was read; ``unsigned`` is why images may not run, each with its mend.
+    has gone to since its version was read; ``unsigned`` is why images may not run, each with its mend. ``scan`` is what
+    is known of a scan of exactly the images to be deployed, and why there is nothing.
     """
 
     commit: str = ""
@@ -30,6 +31,7 @@ class Facts:
     mounted: tuple[tuple[str, str], ...] = ()
     moved: str = ""
     unsigned: tuple[tuple[str, str], ...] = ()
+    scan: tuple[str, str] = ("", "")
 
 
 def evidence(profile: Profile) -> tuple[str, ...]:
@@ -65,8 +67,11 @@ def unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
     wanted = evidence(profile)
     if TESTS in wanted and not facts.tests:
         found.append(("no run of tests passed for these sources (REQUIRE_EVIDENCE)", "inv test"))
-    if SCAN in wanted:
-        found.append(("nothing scans images yet (REQUIRE_EVIDENCE)", "take scan out of REQUIRE_EVIDENCE"))
+    if SCAN in wanted and not facts.scan[0]:
+        source = profile.text("PROMOTE_FROM")  # what is promoted was built, and is scanned, there
+        name = source or profile.environment
+        mend = f"{'' if source else f'inv build --env {name} && '}inv scan.images --env {name}"
+        found.append((f"{facts.scan[1] or 'no scan of the images passed'} (REQUIRE_EVIDENCE)", mend))
     if facts.unwatched:
         names = ", ".join(facts.unwatched)
         found.append(

@@ -88,6 +88,9 @@ ENDPOINT = Type(
 
 SLIPWAY = (
     Key("BUILD_TARGET", STAGE, "", "Dockerfile stage to build; empty: what the Compose file says.", "production"),
+    Key("BUILD_PROVENANCE", _choice("off", "min", "max"), "",
+        "How much an image tells of how it was built, as an attestation; empty: what the builder does by itself.",
+        "max"),
     Key("HEALTH_TIMEOUT", DURATION, "60s", "How long a deploy waits for every service to be healthy.", "1m30s"),
     Key("CONFIRM_DEPLOY", FLAG, "false", "Ask before a deploy; without a terminal `--yes` is the answer.", "true"),
     Key("KEEP_RELEASES", INTEGER, "10",
@@ -98,7 +101,8 @@ SLIPWAY = (
         "Environment whose serving release a deploy brings here, image by image, instead of building.", "staging"),
     Key("REQUIRE_CLEAN", FLAG, "false", "Refuse a deploy from a checkout with uncommitted changes.", "true"),
     Key("REQUIRE_PUSHED", FLAG, "false", "Refuse a deploy of a commit that no remote branch has.", "true"),
-    Key("REQUIRE_EVIDENCE", WORDS, "", "What has to hold for the sources before a deploy, comma separated.", "tests"),
+    Key("REQUIRE_EVIDENCE", WORDS, "",
+        "What has to hold before a deploy: `tests` of the sources, `scan` of the images.", "tests,scan"),
     Key("REQUIRE_HEALTHCHECK", FLAG, "true", "Refuse to roll out a service that has no health check.", "false"),
     Key("BACKUP_BEFORE_MIGRATE", FLAG, "true", "Back the database up before a deploy with new migrations.", "false"),
     Key("HOOK_TIMEOUT", DURATION, "5m", "How long a hook of a deploy may run.", "30s"),

@@ -6,6 +6,7 @@ into each of its layers, those too whose files a later layer removes.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,9 +26,10 @@ ARCHIVE, REPORT = "image.tar", "report.json"
 SCHEMA = "slipway/scan.image/v1"
 _ANSWER = 2  # SchemaVersion of trivy's report
 _QUIET = (
-    *("--quiet", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--config", ""),
+    *("--no-progress", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--config", ""),
     *("--cache-backend", "memory", "--timeout", "24h"),  # the time limit is ours
 )
+_UNKNOWN_SYSTEM = re.compile(r"WARN\s.*(?:not on the EOL list|[Uu]nsupported os)")
 _JAVA = "it holds Java archives, and there is no index of those"
 
 
@@ -44,13 +46,16 @@ class Subject:
 class Report:
     """What a look at an image came to; ``vulnerabilities`` is None when they could not be looked up.
 
-    The places of the findings are within the image.
+    The places of the findings are within the image. ``gap`` says what of the image was not looked up, ``note`` what
+    makes the result less than it seems.
     """
 
     version: str
     packages: int
     vulnerabilities: tuple[Finding, ...] | None
     secrets: tuple[Finding, ...]
+    gap: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,15 @@ def save(image: str, directory: str, env: Mapping[str, str | Secret], cwd: str) 
     return Command(words, env=env, cwd=cwd)
 
 
-def scan(tool: str, directory: str, database: str, settings: Mapping[str, str]) -> Command:
+def scan(tool: str, directory: str, database: str, rules: str, settings: Mapping[str, str]) -> Command:
     """Return the command that scans the archive in a directory; without a database for secrets only.
 
-    ``settings`` are what keeps the caller's own settings of the tool out.
+    ``rules`` is the file that says what secrets are looked for, ``settings`` keep the caller's own settings out.
     """
     looked = ("--scanners", "vuln,secret", "--cache-dir", database) if database else ("--scanners", "secret")
     words = (
         *("image", "--input", ARCHIVE, *_QUIET, "--skip-db-update", "--skip-java-db-update", *looked),
-        *("--image-config-scanners", "secret", "--secret-config", "", "--ignorefile", ""),
+        *("--image-config-scanners", "secret", "--secret-config", rules, "--ignorefile", ""),
         *("--format", "json", "--output", REPORT),
     )
     return Command((tool, *words), env={**settings, "TMPDIR": directory}, cwd=directory)
@@ -102,14 +107,14 @@ def scan(tool: str, directory: str, database: str, settings: Mapping[str, str]) 
 
 def document(tool: str, directory: str, kind: str, settings: Mapping[str, str]) -> Command:
     """Return the command that writes what the archive in a directory consists of, as ``kind`` calls it."""
-    words = ("image", "--input", ARCHIVE, *_QUIET, "--format", kind, "--output", kind)
+    words = ("image", "--input", ARCHIVE, *_QUIET, "--skip-java-db-update", "--format", kind, "--output", kind)
     return Command((tool, *words), env={**settings, "TMPDIR": directory}, cwd=directory)
 
 
-def parse(data: bytes, vulnerabilities: bool = True) -> Report:
+def parse(data: bytes, log: str = "", vulnerabilities: bool = True) -> Report:
     """Return what trivy's JSON says; raises CheckError when it is none.
 
-    ``vulnerabilities`` says whether it was asked about them.
+    ``log`` is what it wrote on the way, ``vulnerabilities`` says whether it was asked about them.
     """
     try:
         found = json.loads(data)
@@ -120,9 +125,21 @@ def parse(data: bytes, vulnerabilities: bool = True) -> Report:
         secrets = [_secret(result, one) for result in results for one in result.get("Secrets") or ()]
         packages = sum(len(result.get("Packages") or ()) for result in results)
         version = str(found.get("Trivy", {}).get("Version", ""))
+        gap, note = _system((found.get("Metadata") or {}).get("OS") or {}, log) if vulnerabilities else ("", "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckError(f"{TOOL} printed what cannot be read") from None
-    return Report(version, packages, tuple(weak) if vulnerabilities else None, tuple(secrets))
+    return Report(version, packages, tuple(weak) if vulnerabilities else None, tuple(secrets), gap, note)
+
+
+def _system(system: Mapping[str, Any], log: str) -> tuple[str, str]:
+    """Return what is not looked up of an operating system, and what is known of it that makes a result doubtful.
+
+    Of a version that trivy does not know it finds nothing, and says so in its log only.
+    """
+    name = f"{system.get('Family', 'its operating system')} {system.get('Name', '')}".strip()
+    if _UNKNOWN_SYSTEM.search(log):
+        return f"{name} is not known to {TOOL}", ""
+    return "", f"{name} gets no security updates any more" if system.get("EOSL") else ""
 
 
 def _weakness(result: Mapping[str, Any], one: Mapping[str, Any]) -> Finding:
@@ -174,6 +191,8 @@ def failed(code: int, text: str, limit: float) -> Outcome:
     """Return the outcome of an image that a command failed on; ``code`` is its exit code, 124 past the time limit."""
     if code == 124:
         return Outcome(fault=f"not done within {show_duration(limit)} (SCAN_TIMEOUT)")
+    if needs_java_index(text):
+        return Outcome(fault=_JAVA)
     if code == 137:
         return Outcome(fault="killed, perhaps for memory")
     return Outcome(fault=f"exit code {code}: {fault(text)}")
@@ -199,7 +218,8 @@ def restored(found: Any, image: str) -> Report | None:
             return None
         weak, secrets = found["vulnerabilities"], tuple(Finding(**one) for one in found["secrets"])
         vulnerabilities = None if weak is None else tuple(Finding(**one) for one in weak)
-        return Report(str(found["version"]), int(found["packages"]), vulnerabilities, secrets)
+        said = str(found["gap"]), str(found["note"])
+        return Report(str(found["version"]), int(found["packages"]), vulnerabilities, secrets, *said)
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -224,11 +244,14 @@ def scans(outcomes: Mapping[Subject, Outcome], updated: str, state: str) -> list
             weak += placed(one.report.vulnerabilities or (), subject)
             secrets += placed(one.report.secrets, subject)
     faults = [f"{subject.reference}: {one.fault}" for subject, one in outcomes.items() if one.fault]
+    reports = [(subject.reference, one.report) for subject, one in outcomes.items() if one.report]
     gaps = [f"{subject.reference}: {one.gap}" for subject, one in outcomes.items() if one.gap]
-    blank = [subject.reference for subject, one in outcomes.items() if one.report and not one.report.packages]
+    gaps += [f"{name}: {one.gap}" for name, one in reports if one.gap]
+    blank = [name for name, one in reports if not one.packages]
     if not updated:
         gaps, blank = [state], []
     notes = [state] if updated and state else []
+    notes += [f"{name}: {one.note}" for name, one in reports if one.note]
     notes += [f"no packages recognised in {', '.join(blank)}"] if blank else []
     return [
         _scan(VULNERABILITIES, version, weak, faults, gaps, notes, updated),
@@ -247,3 +270,11 @@ def _scan(
 ) -> Scan:
     outcome = INVALID if faults else UNCHECKED if gaps else FOUND if findings else CLEAN
     return Scan(name, version, outcome, updated, "; ".join((*faults, *gaps, *notes)), tuple(findings))
+
+
+def evidence(found: Sequence[Scan], images: Sequence[Subject]) -> str:
+    """Return what a release records of a scan that passed."""
+    version = next((one.version for one in found if one.version), "")
+    updated = next((one.database for one in found if one.database), "")
+    about = f"advisories of {updated}" if updated else "vulnerabilities not checked"
+    return f"passed: {len(images)} image{'s' if len(images) > 1 else ''}, {TOOL} {version}, {about}"

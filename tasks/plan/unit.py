@@ -41,6 +41,7 @@ class Box:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     entrypoint: str = ""
+    mounts: tuple[tuple[str, str], ...] = ()  # directory of this machine, directory in the container; read-only
 
 
 def container_user(caller: tuple[int, int], image_user: str) -> str:
@@ -67,6 +68,7 @@ def command(box: Box, profile: Profile, project: str, run: str, holder: str) -> 
     argv += [f"--memory={box.memory}", f"--memory-swap={box.memory}", "--log-driver=none"]
     # Tests are compiled and started there, so it is executable; it counts against the memory limit.
     argv += ["--tmpfs=/tmp:exec,mode=1777", f"--mount=type=bind,source={box.reports},target={REPORTS}"]
+    argv += [f"--mount=type=bind,source={source},target={target},readonly" for source, target in box.mounts]
     argv += [f"--user={box.user}"] if box.user else []
     argv += [f"--entrypoint={box.entrypoint}"] if box.entrypoint else []
     argv += [f"--env={key}={value}" for key, value in box.environment]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from .advisories import Fixture, built
 from .support import NOT_COPIED, ROOT, Checkout, Sample, leftovers, make_sample, remove, remove_volumes
 
 _NUMBERS = itertools.count()
@@ -60,3 +61,10 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
         remove(name)
     remove_volumes(volume for checkout in made for volume in checkout.nameless)
     assert {name: left for name in names if (left := leftovers(name))} == {}
+
+
+@pytest.fixture(scope="session")
+def advisories() -> Iterator[Fixture]:
+    """A small vulnerability database, and images with what it knows of. A fixture: no scan with it is a real one."""
+    with built() as made:
+        yield made

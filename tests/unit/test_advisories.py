@@ -70,6 +70,7 @@ def test_a_database_gets_old() -> None:
     assert FOUND.age(NOW) == 14 * 86400
     assert old(FOUND, NOW, 7 * 86400) == "its advisories are 14 days old (SCAN_DB_MAX_AGE)"
     assert old(FOUND, NOW, 14 * 86400) == ""
+    assert old(FOUND, "2026-05-06T18:00:00Z", 3600) == "its advisories are 12 hours old (SCAN_DB_MAX_AGE)"
 
 
 def test_a_note_about_a_database_is_read_again() -> None:

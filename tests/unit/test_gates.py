@@ -42,7 +42,20 @@ def test_all_gates_that_are_not_met_are_named_at_once() -> None:
     with pytest.raises(RefusedError) as caught:
         refuse_unmet(profile(**{**ASKED, "REQUIRE_EVIDENCE": "tests,scan"}), Facts("1a2b3c4d", dirty=True))
     assert caught.value.message.count("(REQUIRE_") == 4
-    assert "nothing scans images yet" in caught.value.message
+    assert "no scan of the images passed (REQUIRE_EVIDENCE)" in caught.value.message
+
+
+def test_a_scan_that_passed_opens_its_gate_and_without_one_the_reason_is_told() -> None:
+    wanted = profile("prod", REQUIRE_EVIDENCE="scan")
+    refuse_unmet(wanted, Facts(scan=("passed: 1 image", "")))
+
+    with pytest.raises(RefusedError) as caught:
+        refuse_unmet(wanted, Facts(scan=("", "shop/web:1 was not scanned")))
+    assert caught.value.message == "not deployed to prod: shop/web:1 was not scanned (REQUIRE_EVIDENCE)"
+    assert caught.value.hint == "inv build --env prod && inv scan.images --env prod"
+    with pytest.raises(RefusedError) as caught:
+        refuse_unmet(profile("prod", REQUIRE_EVIDENCE="scan", PROMOTE_FROM="staging"), Facts())
+    assert caught.value.hint == "inv scan.images --env staging"
 
 
 def test_unknown_evidence_is_bad_input() -> None:

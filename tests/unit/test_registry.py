@@ -347,3 +347,36 @@ def test_what_is_pushed_by_digest_has_no_name_yet() -> None:
     assert "tags" not in target
     assert target["output"] == [f"type=image,name={REPOSITORY},push-by-digest=true,name-canonical=true,push=true"]
     assert builds.digests(plan, {"web_api": {"containerimage.digest": A}}) == {f"{REPOSITORY}:staging": A}
+
+
+def test_provenance_is_asked_of_the_builder_as_the_profile_says() -> None:
+    asked = {mode: builder.attestations(profile(BUILD_PROVENANCE=mode)) for mode in ("", "off", "min", "max")}
+
+    assert asked == {
+        "": [],
+        "off": ["type=provenance,disabled=true"],
+        "min": ["type=provenance,mode=min"],
+        "max": ["type=provenance,mode=max"],
+    }
+
+
+@pytest.mark.parametrize("mode", ["", "off"])
+def test_no_builder_is_asked_for_no_attestations(mode: str) -> None:
+    assert not builder.wanted((), profile(BUILD_PROVENANCE=mode), False).special
+
+
+def test_a_builder_that_makes_no_attestations_is_refused_with_the_mend() -> None:
+    want = builder.wanted((), profile(BUILD_PROVENANCE="max"), False)
+
+    assert want.special
+    builder.check(CONTAINERD, want)
+    with pytest.raises(RefusedError, match="makes no attestations \\(BUILD_PROVENANCE=max\\)") as caught:
+        builder.check(PLAIN, want)
+    assert "docker buildx create" in caught.value.hint
+
+
+def test_attestations_of_a_builder_elsewhere_need_a_registry() -> None:
+    with pytest.raises(RefusedError, match="a manifest list, which the engine does not hold") as caught:
+        builder.check(CONTAINER, builder.Wanted(provenance="min"))
+    assert "--push" in caught.value.hint
+    builder.check(CONTAINER, builder.Wanted(provenance="min", push=True))

@@ -26,8 +26,10 @@ PURE = {
     "dataclasses",
     "difflib",
     "enum",
+    "fnmatch",
     "functools",
     "hashlib",
+    "html",
     "itertools",
     "json",
     "math",
@@ -39,6 +41,7 @@ PURE = {
     "textwrap",
     "types",
     "typing",
+    "urllib.parse",
     "xml.parsers",
 }
 # Of these only the names: paths as text, the interpreter that tests run with, arithmetic on times that were given.

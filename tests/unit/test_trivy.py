@@ -12,6 +12,7 @@ from tasks.plan.trivy import (
     Outcome,
     Report,
     Subject,
+    evidence,
     failed,
     key,
     needs_java_index,
@@ -81,14 +82,14 @@ def test_missing_images_are_one_line_that_says_how_to_get_them() -> None:
 
 
 def test_nothing_is_fetched_by_a_scan() -> None:
-    words = scan("trivy", "/tmp/x", "/cache/db", {"TRIVY_SEVERITY": ""}).argv
+    words = scan("trivy", "/tmp/x", "/cache/db", "/rules.yaml", {"TRIVY_SEVERITY": ""}).argv
 
     assert {"--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check"} <= set(words)
     assert words[words.index("--scanners") + 1] == "vuln,secret"
 
 
 def test_without_a_database_only_secrets_are_looked_for() -> None:
-    words = scan("trivy", "/tmp/x", "", {}).argv
+    words = scan("trivy", "/tmp/x", "", "/rules.yaml", {}).argv
 
     assert words[words.index("--scanners") + 1] == "secret"
     assert "--cache-dir" not in words
@@ -210,3 +211,29 @@ def test_a_stack_without_images_is_skipped() -> None:
 @pytest.mark.parametrize(("code", "words"), [(124, "SCAN_TIMEOUT"), (137, "memory"), (1, "exit code 1")])
 def test_why_a_scan_failed_is_told(code: int, words: str) -> None:
     assert words in failed(code, "", 90).fault
+
+
+def test_what_a_release_records_of_a_scan_says_with_what() -> None:
+    found = scans({WEB: Outcome(parse(answer()))}, UPDATED, "")
+
+    assert evidence(found, [WEB]) == f"passed: 1 image, trivy 0.76.0, advisories of {UPDATED}"
+    found = scans({WEB: Outcome(Report("0.76.0", 0, None, ()))}, "", "no database")
+    assert evidence(found, [WEB, DB]) == "passed: 2 images, trivy 0.76.0, vulnerabilities not checked"
+
+
+def test_an_operating_system_that_trivy_does_not_know_is_not_checked() -> None:
+    log = '2026-05-06T06:00:00Z\tWARN\tThis OS version is not on the EOL list\tfamily="debian" version="15"\n'
+    data = answer({"Packages": [{}]}, Metadata={"OS": {"Family": "debian", "Name": "15.1"}})
+    weak, secrets = scans({WEB: Outcome(parse(data, log))}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (UNCHECKED, "shop/web:1: debian 15.1 is not known to trivy")
+    assert secrets.outcome == CLEAN
+    # Whoever did not ask about vulnerabilities misses nothing.
+    assert parse(data, log, False).gap == ""
+
+
+def test_an_operating_system_without_updates_is_told() -> None:
+    data = answer({"Packages": [{}]}, Metadata={"OS": {"Family": "debian", "Name": "9", "EOSL": True}})
+    weak, _ = scans({WEB: Outcome(parse(data))}, UPDATED, "")
+
+    assert (weak.outcome, weak.reason) == (CLEAN, "shop/web:1: debian 9 gets no security updates any more")

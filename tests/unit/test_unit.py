@@ -5,9 +5,8 @@ import json
 import pytest
 from support import inputs, profile, stack
 
-from tasks.plan import security
 from tasks.plan.coverage import Coverage
-from tasks.plan.errors import CheckError, InputError
+from tasks.plan.errors import InputError
 from tasks.plan.junit import FAILED, SKIPPED, Case, Report
 from tasks.plan.unit import (
     Box,
@@ -201,27 +200,3 @@ def test_the_table_has_packages_with_tests_and_packages_with_statements() -> Non
     )
     assert (found["bare"].tests, found["bare"].coverage) == (0, 0.0)
     assert found["x"].coverage is None
-
-
-# gosec
-
-
-def test_findings_are_one_line_each() -> None:
-    issue = {"file": "/src/a.go", "line": "7", "rule_id": "G404", "severity": "HIGH", "details": "weak random"}
-
-    found = security.parse(json.dumps({"Issues": [issue], "Stats": {"files": 3}}).encode(), "r")
-
-    assert found.lines == ("/src/a.go:7: G404 (HIGH): weak random",)
-    assert found.files == 3
-
-
-def test_sources_that_the_scanner_could_not_read_are_not_clean() -> None:
-    report = {"Issues": [], "Golang errors": {"/src/a.go": [{"line": 1, "error": "oops"}]}, "Stats": {"files": 1}}
-
-    assert security.parse(json.dumps(report).encode(), "r").errors == ("/src/a.go: oops",)
-
-
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"Issues": [{}], "Stats": {"files": 1}}', b"null"])
-def test_what_is_no_scan_report_is_refused(data: bytes) -> None:
-    with pytest.raises(CheckError, match="is not a report of gosec"):
-        security.parse(data, "gosec.json")
