@@ -26,6 +26,7 @@ from .proxies import follow
 from .repairs import repair
 from .rollouts import Rollout, blame, crashing, settled
 
+_ENGINE = 60.0  # seconds that an engine may take to start again
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
 
 
@@ -150,11 +151,25 @@ class Deployment:
             if self._project.runner.dry:
                 raise
             with undisturbed(_UNDISTURBED):
+                self._await_engine()
                 with _unless_lost():
                     self._verify()
                 self._go_back(fresh, before, error)
             raise
         return done
+
+    def _await_engine(self) -> None:
+        """Wait until the engine answers: without it there is no way back, and it may be about to start again."""
+        deadline = time.monotonic() + _ENGINE
+        while True:
+            try:
+                self._project.engine.version()
+                return
+            except SlipwayError as error:
+                if time.monotonic() > deadline:
+                    return
+                note(f"{error.message}; waiting for it")
+                time.sleep(_ENGINE / 30)
 
     def _pause(self, fresh: Release, error: PausedError) -> NoReturn:
         """Leave everything as it is, record that, and say how to go on."""

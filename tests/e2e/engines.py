@@ -20,9 +20,9 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends docker.io docker-cli openssh-server socat busybox-static \
  && rm -rf /var/lib/apt/lists/*
 VOLUME /var/lib/docker
-CMD ["sh", "-c", "mkdir -p /run/sshd; /usr/sbin/sshd; \
-exec dockerd --iptables=false --host unix:///var/run/docker.sock --host tcp://0.0.0.0:2376 --tlsverify \
---tlscacert /tls/ca.pem --tlscert /tls/server.pem --tlskey /tls/server-key.pem"]
+CMD ["sh", "-c", "mkdir -p /run/sshd; /usr/sbin/sshd; while :; do \
+dockerd --iptables=false --host unix:///var/run/docker.sock --host tcp://0.0.0.0:2376 --tlsverify \
+--tlscacert /tls/ca.pem --tlscert /tls/server.pem --tlskey /tls/server-key.pem; sleep 1; done"]
 FROM scratch AS shell
 COPY --from=engine /bin/busybox /bin/busybox
 COPY --from=engine /bin/busybox /bin/sh
@@ -67,6 +67,10 @@ class Elsewhere:
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
             command = ["docker", "exec", "-i", self.container, "docker", "load"]
             subprocess.run(command, stdin=saved.stdout, capture_output=True, check=True, timeout=60)
+
+    def restart(self) -> None:
+        """Have its process end, with every container, and begin again a second later."""
+        docker("exec", self.container, "sh", "-c", "kill $(cat /var/run/docker.pid)")
 
     def reach(self, registry: Registry) -> None:
         """Let it find a registry by the very name that the first engine has for it."""

@@ -165,15 +165,21 @@ def make_lean(directory: Path, name: str, image: str) -> Lean:
 
 @contextmanager
 def struck(
-    lean: Lean, words: tuple[str, ...], moment: Callable[[str, str], bool], number: signal.Signals, skip: int = 0
+    lean: Lean,
+    words: tuple[str, ...],
+    moment: Callable[[str, str], bool],
+    number: signal.Signals,
+    skip: int = 0,
+    kind: str = "container",
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a task and send its process group a signal when the engine tells of a moment: ``(action, container)``.
 
-    ``skip`` moments are let pass.
+    ``skip`` moments are let pass; with ``kind`` image the moment is one of an image.
     """
-    label = f"label=com.docker.compose.project={lean.project}"
+    mine = ["--filter", f"label=com.docker.compose.project={lean.project}"] if kind == "container" else []
     events = subprocess.Popen(
-        ["docker", "events", "--filter", label, "--format", "{{.Action}}\t{{index .Actor.Attributes \"name\"}}"],
+        ["docker", "events", "--filter", f"type={kind}", *mine, "--format",
+         "{{.Action}}\t{{index .Actor.Attributes \"name\"}}"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     task = subprocess.Popen(

@@ -1,8 +1,11 @@
 """Engines elsewhere: a release goes from one to another by way of a registry; deploys over TLS and over SSH."""
 
 import itertools
+import json
 import os
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -157,3 +160,74 @@ def test_a_stack_is_deployed_to_an_engine_elsewhere(tmp_path: Path, elsewhere: E
     assert serves(checkout, elsewhere) == "one"
     checkout.inv("deploy.down", "--env", "staging", **extra)
     assert serves(checkout, elsewhere) == ""
+
+
+def test_an_engine_that_restarts_in_the_middle_has_the_earlier_release_serve_again(
+    tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    elsewhere.load(SHELL)
+    checkout = write(tmp_path, "", elsewhere.tls, {})
+    probe = "test: [CMD, sh, -c, 'read a </note; test $$a = one'], start_period: 20s, start_interval: 200ms"
+    more = f"    restart: always\n    healthcheck: {{{probe}}}\n    x-slipway: {{rollout: start-first}}\n"
+    file = checkout.project_dir / "compose.yaml"
+    side = "  side: {image: '${REPOSITORY}/web:${TAG}', command: [sleep, infinity], init: true}\n"
+    text = file.read_text().replace("    init: true\n", f"    init: true\n{more}")
+    file.write_text(text.replace("\nsecrets:", f"\n{side}secrets:"))
+    checkout.inv("deploy.staging")
+    (checkout.project_dir / "note").write_text("two")  # never healthy
+    task = subprocess.Popen(
+        checkout.command("deploy.staging", "--json"), env=checkout.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    names = f"label=com.docker.compose.project={checkout.projects[0]}"
+    try:
+        deadline = time.monotonic() + 30
+        while "-web-2" not in elsewhere.docker("ps", "--filter", names, "--format", "{{.Names}}"):
+            assert time.monotonic() < deadline
+        elsewhere.restart()
+        out, said = task.communicate(timeout=120)
+    finally:
+        task.kill()
+        task.communicate()
+    assert task.returncode == 4, said
+    assert json.loads(out)["outcome"] == "rolled-back"
+    assert "failed at start-first web" in said.splitlines()[-2]
+    assert "the earlier release serves" in said.splitlines()[-1]
+    listed = elsewhere.docker("ps", "-a", "--filter", names, "--format", "{{.Names}} {{.State}}").splitlines()
+    assert sorted(one.split()[1] for one in listed) == ["running", "running"]
+    web = next(one.split()[0] for one in listed if "-web-" in one)
+    assert elsewhere.docker("exec", web, "cat", "/note") == "one"
+    assert elsewhere.docker("ps", "-aq", "--filter", f"label=slipway.lock={checkout.projects[0]}") == ""
+    checkout.inv("deploy.down", "--env", "staging")
+
+
+def test_a_registry_that_goes_away_in_the_middle_leaves_the_earlier_release_serving(
+    tmp_path: Path, hub: Registry
+) -> None:
+    checkout = write(tmp_path, f"{hub.host}/", {}, {})
+    name = checkout.projects[0]
+    image = f"{hub.host}/{name}/side"
+    for tag in ("one", "two"):
+        (checkout.project_dir / "note").write_text(tag)
+        docker("build", "-q", "-t", f"{image}:{tag}", str(checkout.project_dir))
+        docker("push", "-q", f"{image}:{tag}")
+        docker("rmi", f"{image}:{tag}")
+    file = checkout.project_dir / "compose.yaml"
+    side = f"  side: {{image: '{image}:${{SIDE}}', command: [sleep, infinity], init: true}}\n"
+    file.write_text(file.read_text().replace("\nsecrets:", f"\n{side}secrets:"))
+    hook = checkout.project_dir / "hooks" / "pre-deploy"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\nexec docker stop -t 0 {hub.container} >&2\n")
+    hook.chmod(0o755)
+    try:
+        checkout.inv("deploy.staging", SIDE="one")
+        before = docker("ps", "-q", "--filter", f"label=com.docker.compose.project={name}")
+        extra = {"SLIPWAY_HOOKS_DIR": str(hook.parent), "SIDE": "two"}
+        result = checkout.inv("deploy.staging", "--json", code=4, **extra)
+        assert json.loads(result.stdout)["outcome"] == "rolled-back"
+        assert "failed at up side" in result.stderr.splitlines()[-2]
+        assert docker("ps", "-q", "--filter", f"label=com.docker.compose.project={name}") == before
+    finally:
+        remove(name)
+        docker("rmi", "-f", f"{image}:one", check=False)
+    assert leftovers(name) == []

@@ -187,6 +187,34 @@ def test_what_a_sigkill_leaves_is_finished_or_undone_by_the_next_deploy(
             assert task.wait(60) == -signal.SIGKILL
         result = lean.json("deploy.dev")
     assert found.failures == []
+    finished(lean, wanted, result)
+
+
+def test_a_sigkill_while_a_release_is_recorded_leaves_it_to_the_next_deploy(lean: Lean) -> None:
+    wanted = version(lean)
+
+    def recorded(action: str, name: str) -> bool:
+        return action == "tag" and name.startswith(lean.project) and "release" in name
+
+    with struck(lean, ("deploy.dev",), recorded, signal.SIGKILL, kind="image") as task:
+        assert task.wait(60) == -signal.SIGKILL
+    finished(lean, wanted, lean.json("deploy.dev"))
+
+
+def test_a_sigkill_on_the_way_back_leaves_it_to_the_next_deploy(lean: Lean) -> None:
+    lean.version("two", CRASHES_LATER)
+    lean.write(deploy={"update_config": {"monitor": "4s"}})
+    with traffic(lean.port, None, 60) as found:
+        with struck(lean, ("deploy.dev",), reloaded, signal.SIGKILL, skip=1) as task:
+            assert task.wait(60) == -signal.SIGKILL
+        wanted = version(lean)
+        result = lean.json("deploy.dev")
+    assert found.failures == []
+    finished(lean, wanted, result)
+
+
+def finished(lean: Lean, wanted: str, result: dict[str, Any]) -> None:
+    """Hold that a deploy after a killed one left what it should."""
     assert result["outcome"] in ("deployed", "unchanged")
     assert lean.answer() == wanted
     assert lean.orphans() == []
