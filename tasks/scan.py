@@ -28,6 +28,14 @@ def code(c: Context, env: str = "", new: bool = False, force: bool = False, json
 
 
 @task(help=HELP, auto_shortflags=False)
+def dockerfiles(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan Dockerfiles (hadolint, trivy) and what the Compose model lets containers do."""
+    from .host import scans
+
+    scans.run(c, env, ("dockerfiles",), new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
 def security_scan(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
     """Scan everything: another name of `scan`."""
     all_.body(c, env, new=new, force=force, json=json)

@@ -38,8 +38,14 @@ def _code() -> Kind:
     return Kind(code_scans.check, code_scans.parts)
 
 
+def _dockerfiles() -> Kind:
+    from . import dockerfile_scans
+
+    return Kind(dockerfile_scans.check, dockerfile_scans.parts)
+
+
 # Each imports its module only when it is wanted. A further kind is a line here and a word in plan.scan.KINDS.
-KINDS: Mapping[str, Callable[[], Kind]] = {"code": _code}
+KINDS: Mapping[str, Callable[[], Kind]] = {"code": _code, "dockerfiles": _dockerfiles}
 
 
 def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json: bool) -> None:
