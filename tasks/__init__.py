@@ -21,7 +21,7 @@ ns = Collection(
     ),
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
-    Collection("scan", scan.all_, scan.code, scan.dockerfiles),
+    Collection("scan", scan.all_, scan.code, scan.dockerfiles, scan.secrets),
     Collection("env", env.list_, env.show, env.diff, env.check, env.new),
     scan.security_scan,
     operate.logs,

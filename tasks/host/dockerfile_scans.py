@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..plan import compose_scan, dockerfile_scan
 from ..plan.build import dockerfile_path
-from ..plan.errors import CheckError, InputError, RefusedError, SlipwayError
+from ..plan.errors import CheckError, InputError, RefusedError
 from ..plan.finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan
 from ..plan.load import ROLE as LOAD_ROLE
 from ..plan.stack import Service
@@ -164,7 +164,7 @@ def _base_user(project: Project, service: Service, text: str) -> str | None:
 def _image_user(project: Project, reference: str) -> str | None:
     try:
         return project.engine.image_user(reference) if project.engine.image(reference) else None
-    except SlipwayError:
+    except RefusedError:  # no engine
         return None
 
 
@@ -174,7 +174,7 @@ def _health_check(project: Project, service: Service) -> bool | None:
     if service.build is None:
         try:
             image = project.engine.image(service.image)
-        except SlipwayError:
+        except RefusedError:
             return None
         return image.health_check if image else None
     path = dockerfile_path(service.build)
