@@ -61,6 +61,22 @@ def images(c: Context, env: str = "", new: bool = False, force: bool = False, js
 
 
 @task(help=HELP, auto_shortflags=False)
+def dockerfiles(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Scan Dockerfiles (hadolint, trivy) and what the Compose model lets containers do."""
+    from .host import scans
+
+    scans.run(c, env, ("dockerfiles",), new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
+def secrets(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
+    """Look for secrets in the working tree and in the git history since the last release."""
+    from .host import scans
+
+    scans.run(c, env, ("secrets",), new=new, force=force, json=json)
+
+
+@task(help=HELP, auto_shortflags=False)
 def security_scan(c: Context, env: str = "", new: bool = False, force: bool = False, json: bool = False) -> None:
     """Scan everything: another name of `scan`."""
     all_.body(c, env, new=new, force=force, json=json)

@@ -1,6 +1,6 @@
 """What was found when the last release was scanned, to tell what is new since."""
 
-from ..plan.errors import SlipwayError
+from ..plan.errors import RefusedError
 from ..plan.release import serving
 from ..plan.scan import SCHEMA, known
 from . import reports
@@ -34,6 +34,6 @@ def _release(project: Project) -> tuple[str, str]:
     """Return the commit and the name of the release that serves, empty without one or without an engine."""
     try:
         one = serving(history(project))
-    except SlipwayError:
+    except RefusedError:
         return "", ""
     return (one.commit, f"release {one.id} ({one.version})") if one else ("", "")

@@ -11,7 +11,7 @@ from invoke import Context
 
 from ..plan import scan as planner
 from ..plan.command import Command
-from ..plan.errors import CheckError, RefusedError, SlipwayError
+from ..plan.errors import CheckError, RefusedError, SlipwayError, StoppedError
 from ..plan.finding import INVALID, Scan
 from ..plan.scan import Accepted, Report
 from ..plan.testing import key
@@ -46,8 +46,25 @@ def _images() -> Kind:
     return Kind(image_scans.check, image_scans.parts, image_scans.ready)
 
 
+def _dockerfiles() -> Kind:
+    from . import dockerfile_scans
+
+    return Kind(dockerfile_scans.check, dockerfile_scans.parts)
+
+
+def _secrets() -> Kind:
+    from . import secret_scans
+
+    return Kind(secret_scans.check, secret_scans.parts)
+
+
 # Each imports its module only when it is wanted. A further kind is a line here and a word in plan.scan.KINDS.
-KINDS: Mapping[str, Callable[[], Kind]] = {"code": _code, "images": _images}
+KINDS: Mapping[str, Callable[[], Kind]] = {
+    "code": _code,
+    "dockerfiles": _dockerfiles,
+    "images": _images,
+    "secrets": _secrets,
+}
 
 
 def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json: bool) -> None:
@@ -186,6 +203,8 @@ class _Cache:
 
         try:
             return key({**KINDS[name]().parts(self._project), "slipway": code_digest()})
+        except StoppedError:
+            raise
         except SlipwayError:
             return ""
 

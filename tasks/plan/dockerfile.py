@@ -96,7 +96,7 @@ def _find(stages: Sequence[Stage], name: str) -> Stage | None:
     return found[-1] if found else None
 
 
-def _logical_lines(text: str) -> list[str]:
+def logical_lines(text: str) -> list[str]:
     """Return the instructions with continuation lines joined, comments and here-documents left out."""
     lines: list[str] = []
     pending = ""
@@ -143,7 +143,7 @@ def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
     given = given or {}
     global_arguments: dict[str, str] = {}
     stages: list[Stage] = []
-    for line in _logical_lines(text):
+    for line in logical_lines(text):
         if (match := _FROM.match(line)) is not None:
             base = _expand(match["base"], global_arguments)
             inherits = not base.isdigit() and _find(stages, base) is not None

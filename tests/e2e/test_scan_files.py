@@ -1,0 +1,277 @@
+"""Planted faults in Dockerfiles, in the Compose model and in git: each is found, closes the gate, and can be mended."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from .support import Checkout
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
+GOOD = "FROM golang:1.27-alpine\nCOPY x /x\nUSER 1000:1000\n"
+# In two parts, so that this file holds no key itself.
+KEY = "AKIA" + "Z7QWERTYUIOPASDF"
+Make = Callable[..., Checkout]
+
+
+class Shop(Checkout):
+    """A project of one service in a git repository of its own; nothing of it ever runs."""
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Keep the reports beside the project, and no release of anybody else in sight."""
+        return super().environment(SLIPWAY_REPORTS_DIR=str(self.project_dir.parent / "reports"), **extra)
+
+    @property
+    def reports(self) -> Path:
+        """Where its reports are."""
+        return self.project_dir.parent / "reports"
+
+    def write(self, dockerfile: str = GOOD, **fields: object) -> None:
+        """Write the service: hardened, but for these fields."""
+        web = {
+            "image": "scan-test/web:1",
+            "build": {"context": "."},
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+            "mem_limit": "64m",
+            "pids_limit": 10,
+            "healthcheck": {"test": ["CMD", "true"]},
+            **fields,
+        }
+        (self.project_dir / "Dockerfile").write_text(dockerfile)
+        (self.project_dir / "compose.yaml").write_text(json.dumps({"services": {"web": web}}))
+
+    def git(self, *words: str) -> str:
+        """Run git on it."""
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main")
+        done = subprocess.run(
+            ["git", *who, *words], cwd=self.project_dir, check=True, capture_output=True, text=True
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def commit(self, name: str, text: str | None) -> str:
+        """Commit a file, or its removal, and return the commit."""
+        path = self.project_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink() if text is None else path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-qm", name)
+        return self.git("rev-parse", "HEAD")
+
+    def ids(self, kind: str, code: int = 0, **extra: str) -> list[str]:
+        """Return the ids of what a scan finds that closes the gate."""
+        document = self.json(f"scan.{kind}", code=code, **extra)
+        return sorted({one["id"] for one in document["findings"] if one["closes"]})
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    directory, envs = tmp_path / "shop", tmp_path / "envs"
+    directory.mkdir()
+    envs.mkdir()
+    (envs / "base.env").write_text(f"COMPOSE_PROJECT_NAME=slipway-scan-{os.getpid()}\n")
+    (envs / "dev.env").write_text("HEALTH_TIMEOUT=20s\n")
+    made = Shop(directory, envs)
+    made.write()
+    made.git("init", "-q")
+    made.commit("readme", "hello\n")
+    return made
+
+
+# Dockerfiles and the Compose model
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "fields", "id_"),
+    [
+        ("FROM golang:1.27-alpine\nCOPY x /x\n", {}, "SLIP001"),
+        (GOOD, {"user": "root"}, "SLIP001"),
+        ("FROM golang\nUSER 1000:1000\n", {}, "DL3006"),
+        ("FROM golang:latest\nUSER 1000:1000\n", {}, "DL3007"),
+        (GOOD.replace("COPY", "ENV API_TOKEN=hunter2\nCOPY"), {}, "SLIP004"),
+        (GOOD, {"volumes": ["/var/run/docker.sock:/var/run/docker.sock"]}, "SLIP009"),
+        (GOOD, {"privileged": True}, "SLIP008"),
+        (GOOD, {"cap_add": ["SYS_ADMIN"]}, "SLIP007"),
+        (GOOD, {"network_mode": "host"}, "SLIP011"),
+    ],
+)
+def test_a_planted_fault_closes_the_gate_and_its_repair_opens_it(
+    shop: Shop, dockerfile: str, fields: dict[str, object], id_: str
+) -> None:
+    shop.write(dockerfile, **fields)
+
+    assert id_ in shop.ids("dockerfiles", code=5)
+
+    shop.write()
+    assert shop.ids("dockerfiles") == []
+
+
+def test_the_reports_are_written_and_the_sarif_is_valid(shop: Shop) -> None:
+    shop.write("FROM golang:latest\n", volumes=["/var/run/docker.sock:/s"])
+
+    result = shop.inv("scan.dockerfiles", code=5)
+
+    assert "SLIP009" in result.stdout
+    assert "hadolint" in result.stdout
+    directory = shop.reports / "latest"
+    sarif = json.loads((directory / "scan.sarif").read_text())
+    jsonschema.Draft4Validator(SCHEMA).validate(sarif)
+    assert {run["tool"]["driver"]["name"] for run in sarif["runs"]} >= {"hadolint", "trivy: misconfiguration"}
+    assert "<b>No.</b>" in (directory / "scan.html").read_text()
+    assert json.loads((directory / "scan.json").read_text())["outcome"] == "failed"
+
+
+# Accepted findings
+
+
+def accept(shop: Shop, **fields: str) -> None:
+    entry = {"id": "SLIP008", "owner": "ann", "reason": "the lab", "expires": "2999-01-01", **fields}
+    lines = [f"{'- ' if not number else '  '}{key}: {value}" for number, (key, value) in enumerate(entry.items())]
+    (shop.project_dir / ".slipway-ignore.yaml").write_text("# who answers for what\n" + "\n".join(lines) + "\n")
+
+
+def test_an_accepted_finding_opens_the_gate_until_it_expires(shop: Shop) -> None:
+    shop.write(privileged=True)
+    accept(shop)
+    assert "accepted by ann until 2999-01-01" in shop.inv("scan.dockerfiles").stdout
+
+    accept(shop, expires="2020-01-01")
+
+    error = shop.inv("scan.dockerfiles", code=5).stderr
+    assert ".slipway-ignore.yaml:2: SLIP008: expired on 2020-01-01 (owner ann)" in error
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"ovner": "bob"}, ".slipway-ignore.yaml:6: unknown field 'ovner'"),
+        ({"expires": "tomorrow"}, ".slipway-ignore.yaml:5: expires: expected a date"),
+    ],
+)
+def test_a_fault_in_the_ignore_file_names_its_line(shop: Shop, fields: dict[str, str], expected: str) -> None:
+    accept(shop, **fields)
+
+    assert expected in shop.inv("scan.dockerfiles", code=2).stderr
+
+
+# Secrets
+
+
+def test_a_key_in_a_commit_that_was_removed_later_closes_the_gate(shop: Shop) -> None:
+    added = shop.commit("config/prod.env", f"aws_access_key_id = {KEY}\n")
+    removed = shop.commit("config/prod.env", None)
+
+    result = shop.inv("scan.secrets", "--json", code=5)
+
+    (one,) = json.loads(result.stdout)["findings"]
+    assert (one["id"], one["severity"]) == ("aws-access-key-id", "critical")
+    assert one["where"] == f"commit {added[:12]}: config/prod.env:1"
+    written = [path for path in shop.reports.rglob("*") if path.is_file()]
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+    assert KEY not in result.stdout + result.stderr
+
+    shop.git("tag", "v1.0.0", removed)  # the key is of no use any more: what is released since counts
+    shop.commit("note", "clean\n")
+    assert shop.ids("secrets") == []
+
+
+@pytest.mark.parametrize("name", ["a.env", "tests/notes.md", "a\x1b[31m\nb.env"])
+def test_a_key_in_the_working_tree_is_found_whatever_the_file_is_called(shop: Shop, name: str) -> None:
+    path = shop.project_dir / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"aws_access_key_id = {KEY}\n")
+
+    result = shop.inv("scan.secrets", code=5)
+
+    assert "aws-access-key-id" in result.stdout
+    assert not set(result.stdout + result.stderr) & {"\x1b", "\x07"}
+    path.unlink()
+    assert shop.ids("secrets") == []
+
+
+def test_what_git_ignores_is_nobodys_leak(shop: Shop) -> None:
+    shop.commit(".gitignore", "secrets/\n")
+    (shop.project_dir / "secrets").mkdir()
+    (shop.project_dir / "secrets" / "a.env").write_text(f"aws_access_key_id = {KEY}\n")
+
+    assert shop.ids("secrets") == []
+
+
+# Scanners that go wrong
+
+
+def tools(shop: Shop, script: str) -> str:
+    """Put another trivy in place of the real one; returns the directory."""
+    directory = shop.project_dir.parent / "tools"
+    directory.mkdir(exist_ok=True)
+    path = directory / "trivy"
+    path.write_text(f"#!/bin/sh\ncase $1 in --version) echo Version: 9; exit ;; esac\n{script}\n")
+    path.chmod(0o755)
+    return str(directory)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo panic: oops >&2; exit 2", "trivy: ended with exit code 2: panic: oops"),
+        ('echo \'{"SchemaVersion": 2, "Results": [{\'', "trivy: printed no report"),
+        ("exit 0", "trivy: printed no report"),
+        ("kill -9 $$", "trivy: killed, as the kernel does when memory runs out"),
+        ("exec sleep 60", "trivy: not done within SCAN_TIMEOUT=1.0 s"),
+        (r"printf 'bad \033[31m\007\n' >&2; exit 3", r"ended with exit code 3: bad \x1b[31m\x07"),
+    ],
+)
+def test_a_scanner_that_goes_wrong_is_never_clean(shop: Shop, script: str, reason: str) -> None:
+    given = {"SCAN_TOOLS": tools(shop, script), "SCAN_TIMEOUT": "1s", "SCAN_OFFLINE": "allow", "SCAN_FAIL_ON": "none"}
+
+    result = shop.inv("scan.dockerfiles", "--json", code=5, **given)
+
+    outcomes = {one["name"]: one for one in json.loads(result.stdout)["scanners"]}
+    assert outcomes["trivy: misconfiguration"]["outcome"] == "invalid"
+    assert reason in outcomes["trivy: misconfiguration"]["reason"]
+    assert "\x1b" not in result.stderr
+
+
+def test_an_interrupted_scan_leaves_no_copies_behind(shop: Shop) -> None:
+    given = {"SCAN_TOOLS": tools(shop, "exec sleep 60")}
+    task = subprocess.Popen(
+        shop.command("scan.secrets"), env=shop.environment(**given), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 20
+    while not list(shop.reports.glob(".scan-*/files/tree/readme")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert list(shop.reports.glob(".scan-*/files/tree/readme"))
+
+    task.send_signal(signal.SIGTERM)
+    task.communicate(timeout=30)
+
+    assert task.returncode == 128 + signal.SIGTERM
+    assert list(shop.reports.glob(".scan-*")) == []
+
+
+# The second time
+
+
+def test_what_has_not_changed_is_not_scanned_again(shop: Shop) -> None:
+    first = shop.json("scan.dockerfiles")
+    broken = {"SCAN_TOOLS": ""}
+
+    result = shop.inv("scan.dockerfiles", "--json", **broken)
+
+    assert f"nothing has changed since run {first['run']}" in result.stderr
+    again = shop.inv("scan.dockerfiles", "--force").stderr
+    assert "nothing has changed" not in again
+    shop.write(privileged=True)
+    assert "SLIP008" in shop.ids("dockerfiles", code=5)
+
+
+def test_new_says_that_there_is_nothing_to_compare_with(shop: Shop) -> None:
+    assert "--new: there is no release of this environment" in shop.inv("scan.dockerfiles", "--new").stderr
