@@ -2,9 +2,17 @@
 
 import sys
 
-from tests.bench import building, deploying, integration, listing, releasing, testing
+from tests.bench import building, deploying, integration, listing, releasing, scanning, testing
 
-figures = [listing.run(), *deploying.run(), *building.run(), *integration.run(), *testing.run(), *releasing.run()]
+figures = [
+    listing.run(),
+    *deploying.run(),
+    *building.run(),
+    *integration.run(),
+    *testing.run(),
+    *scanning.run(),
+    *releasing.run(),
+]
 for figure in figures:
     print(figure.line())
 sys.exit(any(figure.ratio > figure.bar for figure in figures))

@@ -159,7 +159,7 @@ def test_a_finding_of_the_source_scan_closes_the_gate(cart: Cart) -> None:
     result = cart.inv("test", code=5)
 
     assert "G404" in result.stderr
-    assert "G404" in cart.inv("test.security", code=5).stderr
+    assert "G404" in cart.inv("test.security", code=5).stdout
 
 
 def test_fail_fast_stops_the_others_and_leaves_nothing(cart: Cart) -> None:

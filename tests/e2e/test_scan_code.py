@@ -1,0 +1,242 @@
+"""Planted faults in Go code and its modules, and scanners in containers that go wrong."""
+
+import itertools
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import NOT_COPIED, ROOT, Checkout, leftovers, remove
+
+_NUMBERS = itertools.count()
+_TEXT = """golang.org/x/text v0.3.5 h1:i6eZZ+zk0SOf0xgBpEpPD18qWcJda6q1sxt3S0kzyUQ=
+golang.org/x/text v0.3.5/go.mod h1:5Zoc/QRtKVWzQhOtBMvqHzDpF6irO9z98xDceosuGiQ=
+golang.org/x/tools v0.0.0-20180917221912-90fa682c2a6e/go.mod h1:n7NCudcB/nEzxVGmLbDWY5pfWTLqBcC2KZ6jyYvM4mQ=
+"""
+_FIXED = """golang.org/x/text v0.3.8 h1:nAL+RVCQ9uMn3vJZbV+MRnydTJFPf8qqY42YiA6MrqY=
+golang.org/x/text v0.3.8/go.mod h1:E6s5w1FMmriuDzIBO73fBruAKo1PCIq6d2Q6DHfQ8WQ=
+"""
+_MAIN = """package main
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"golang.org/x/text/language"
+)
+
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		tag, err := language.Parse("en")
+		fmt.Println(tag, err)
+	})
+	server := &http.Server{Addr: ":8000", ReadHeaderTimeout: time.Second}
+	fmt.Println(server.ListenAndServe())
+}
+"""
+_INJECTION = """package main
+
+import (
+	"net/http"
+	"os/exec"
+)
+
+func run(w http.ResponseWriter, r *http.Request) error {
+	return exec.Command("sh", "-c", r.URL.Query().Get("q")).Run()
+}
+
+func init() {
+	http.HandleFunc("/run", func(w http.ResponseWriter, r *http.Request) { _ = run(w, r) })
+}
+"""
+# A real advisory (https://pkg.go.dev/vuln/GO-2021-0113), in the format of https://go.dev/doc/security/vuln/database.
+_ADVISORY = {
+    "schema_version": "1.3.1",
+    "id": "GO-2021-0113",
+    "modified": "2024-05-20T16:03:47Z",
+    "published": "2021-10-06T17:51:21Z",
+    "aliases": ["CVE-2021-38561"],
+    "summary": "Out-of-bounds read in golang.org/x/text/language",
+    "details": "An incorrectly formatted language tag can cause Parse to panic via an out of bounds read.",
+    "affected": [
+        {
+            "package": {"name": "golang.org/x/text", "ecosystem": "Go"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "0.3.7"}]}],
+            "ecosystem_specific": {
+                "imports": [{"path": "golang.org/x/text/language", "symbols": ["MustParse", "Parse"]}]
+            },
+        }
+    ],
+}
+
+
+class Service(Checkout):
+    """A service of which a test writes the sources."""
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the process environment of a task, with a reports directory of its own."""
+        return super().environment(SLIPWAY_REPORTS_DIR=str(self.project_dir.parent / "reports"), **extra)
+
+    @property
+    def app(self) -> Path:
+        """The build context."""
+        return self.project_dir / "app"
+
+    def module(self, version: str, sums: str) -> None:
+        """Require a version of the module."""
+        (self.app / "go.mod").write_text(f"module example.com/x\n\ngo 1.25\n\nrequire golang.org/x/text {version}\n")
+        (self.app / "go.sum").write_text(sums)
+
+    def scan(self, code: int = 0, **extra: str) -> dict[str, Any]:
+        """Scan the code and return the document."""
+        return self.json("scan.code", "--env", "test", code=code, **extra)
+
+    def closing(self, code: int = 0, **extra: str) -> list[tuple[str, str]]:
+        """Return the id and the place of the findings that close the gate."""
+        return [(one["id"], one["where"]) for one in self.scan(code, **extra)["findings"] if one["closes"]]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A Go program with the stages of the sample's Dockerfile, but for what they compile beforehand."""
+    name = f"slipway-scan-{os.getpid()}-{next(_NUMBERS)}"
+    project, envs = tmp_path / "project", tmp_path / "envs"
+    shutil.copytree(ROOT / "docker_project" / "app", project / "app", ignore=NOT_COPIED)
+    shutil.rmtree(project / "app" / "tests")
+    shutil.rmtree(project / "app" / "src")
+    envs.mkdir()
+    (project / "compose.yaml").write_text(
+        "services:\n  app:\n    image: ${IMAGE:?}/app:test\n    build: {context: ./app, target: production}\n"
+    )
+    (project / "bases.yaml").write_text(
+        "services:\n  app:\n    build:\n      additional_contexts:\n"
+        '        "golang:1.27-alpine": docker-image://slipway-base/golang:1.27\n'
+    )
+    machine = ROOT / "envs" / "base.local.env"
+    if machine.exists():
+        shutil.copy(machine, envs)
+    (envs / "base.env").write_text("BASE_IMAGES_OVERRIDE=bases.yaml\n")
+    (envs / "test.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nIMAGE={name}\n")
+    made = Service(project, envs, [name])
+    dockerfile = made.app / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace(" github.com/jackc/pgx/v5/pgxpool", ""))
+    (made.app / "src").mkdir()
+    (made.app / "src" / "main.go").write_text(_MAIN)
+    made.module("v0.3.5", _TEXT)
+    try:
+        yield made
+    finally:
+        remove(name)
+    assert leftovers(name) == []
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A Go vulnerability database with one advisory."""
+    directory = tmp_path / "vulndb"
+    (directory / "index").mkdir(parents=True)
+    (directory / "ID").mkdir()
+    known = {"id": _ADVISORY["id"], "modified": _ADVISORY["modified"]}
+    for name, document in {
+        "index/db.json": {"modified": _ADVISORY["modified"]},
+        "index/modules.json": [{"path": "golang.org/x/text", "vulns": [{**known, "fixed": "0.3.7"}]}],
+        "index/vulns.json": [{**known, "aliases": ["CVE-2021-38561"]}],
+        "ID/GO-2021-0113.json": _ADVISORY,
+    }.items():
+        (directory / name).write_text(json.dumps(document))
+    return directory
+
+
+@pytest.fixture
+def served(database: Path) -> Iterator[str]:
+    """The database behind a URL."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(database)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_vulnerable_module_closes_the_gate_and_its_fixed_version_opens_it(
+    service: Service, database: Path, served: str
+) -> None:
+    place = f"file://{database}"
+
+    document = service.scan(5, SCAN_GO_DB=place)
+
+    (one,) = [one for one in document["findings"] if one["closes"]]
+    assert (one["id"], one["fixed_in"], one["where"]) == (
+        "GO-2021-0113",
+        "v0.3.7",
+        "app: golang.org/x/text v0.3.5",
+    )
+    assert "CVE-2021-38561, vulnerable code is called at src/main.go:13" in one["title"]
+    tools = {tool["name"]: tool for tool in document["scanners"]}
+    assert tools["govulncheck: vulnerabilities"]["database"] == "2024-05-20T16:03:47Z"
+    assert all(tool["version"] for tool in tools.values())
+    assert service.closing(5, SCAN_GO_DB=served) == [("GO-2021-0113", "app: golang.org/x/text v0.3.5")]
+
+    service.module("v0.3.8", _FIXED)
+    assert service.closing(SCAN_GO_DB=place) == []
+
+
+def test_a_command_injection_closes_the_gate_and_its_repair_opens_it_as_far_as_it_was_checked(service: Service) -> None:
+    fault = service.app / "src" / "run.go"
+    fault.write_text(_INJECTION)
+    offline = {"SCAN_OFFLINE": "allow", "SCAN_GO_DB": "/nowhere"}
+
+    assert ("G702", "app/src/run.go:9") in service.closing(5, **offline)
+
+    fault.unlink()
+    assert service.closing(**offline) == []
+    result = service.inv("scan.code", "--env", "test", code=3, SCAN_GO_DB="/nowhere")
+    assert "not checked (no database: SCAN_GO_DB=/nowhere: no such directory)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("gosec", "outcome", "reason"),
+    [
+        ("echo 'panic: oops' >&2; exit 2", "invalid", "it ended with exit code 2 and wrote no report: panic: oops"),
+        ("echo '{\"Issues\": [' >/reports/gosec.json", "invalid", "gosec.json: is not a report of gosec"),
+        ("exec tail /dev/zero", "invalid", "killed for memory"),
+        ("exec sleep 60", "invalid", "not done within SCAN_TIMEOUT=3.0 s"),
+        (r"printf 'a\033[31m\007\n' >&2; exit 4", "invalid", r"wrote no report: a\x1b[31m\x07"),
+        ("ln -s /etc/passwd /reports/gosec.json", "invalid", "gosec.json: cannot be read"),
+        ("", "not checked", "app: its stage 'security' has no gosec"),
+    ],
+)
+def test_a_scanner_in_a_container_that_goes_wrong_is_never_clean(
+    service: Service, gosec: str, outcome: str, reason: str
+) -> None:
+    (service.app / "src" / "main.go").unlink()
+    lines = ["FROM golang:1.27-alpine AS security", "WORKDIR /src", "COPY . ."]
+    scripts = {"gosec": gosec, "go": 'case $1 in version) echo "go version go9" ;; esac', "staticcheck": "exit 0"}
+    for name, script in scripts.items():
+        if script:
+            (service.app / "src" / name).write_text(f"#!/bin/sh\n{script}\n")
+            (service.app / "src" / name).chmod(0o755)
+    # Before what the base image has of this name.
+    lines += ["ENV PATH=/src/src:$PATH", "FROM scratch AS production", "COPY . /"]
+    (service.app / "Dockerfile").write_text("\n".join(lines) + "\n")
+    given = {"SCAN_OFFLINE": "allow", "SCAN_GO_DB": "/nowhere", "SCAN_TIMEOUT": "3s", "TEST_MEMORY": "64MB"}
+
+    document = service.scan(5 if outcome == "invalid" else 0, **given)
+
+    found = {one["name"]: one for one in document["scanners"]}["gosec"]
+    assert found["outcome"] == outcome
+    assert reason in found["reason"]
