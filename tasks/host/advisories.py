@@ -24,7 +24,7 @@ from ..plan.errors import CommandError, InputError, RefusedError, SlipwayError
 from ..plan.profile import Profile
 from ..plan.registry import environment
 from ..plan.units import show_size
-from . import files, trivy
+from . import files, scan_tools
 from .output import emit_json, emit_table, note
 from .reports import now
 from .runner import Result, Runner, capture
@@ -176,7 +176,7 @@ def _unpack(path: Path, target: Path) -> None:
 
 def _fetch(profile: Profile, source: str, staging: Path) -> Command:
     return planner.fetch(
-        trivy.executable(profile, files.settings().root),
+        scan_tools.locate(profile, files.settings().root, "trivy"),
         source,
         str(staging),
         environment(profile),
@@ -208,7 +208,7 @@ def _judged(staging: Path, shown: str, profile: Profile) -> Database:
     _refuse_broken(directory, shown)
     document = staging / "probe.cdx.json"
     document.write_text(planner.PROBE, encoding="utf-8")
-    tool = trivy.executable(profile, files.settings().root)
+    tool = scan_tools.locate(profile, files.settings().root, "trivy")
     answer = _captured(planner.probe(tool, str(staging), str(document), profile.duration("SCAN_TIMEOUT")))
     document.unlink()
     if answer.exit_code != 0:

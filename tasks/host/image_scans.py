@@ -8,7 +8,7 @@ from ..plan.errors import CheckError
 from ..plan.finding import Scan
 from ..plan.registry import environment
 from ..plan.trivy import Outcome, Report, Subject
-from . import advisories, trivy
+from . import advisories, scan_tools
 from .image_files import Ended, Job, run_all
 from .output import note
 from .project import Project
@@ -23,7 +23,7 @@ def parts(project: Project) -> dict[str, str]:
     database, state = advisories.state(project.profile, project.settings.root)
     images = {f"image {', '.join(one.services)}": one.id for one in found_on_engine(project)}
     about = f"{database.digest} {database.updated}{' old' if state else ''}" if database else state
-    tool = trivy.stamp(trivy.executable(project.profile, project.settings.root))
+    tool = scan_tools.stamp(scan_tools.locate(project.profile, project.settings.root, "trivy"))
     return {**images, "advisories": about, planner.TOOL: tool}
 
 
@@ -72,8 +72,8 @@ class _Basis:
     def __init__(self, project: Project) -> None:
         root = project.settings.root
         self.database, self.state = advisories.state(project.profile, root)
-        self.tool = trivy.executable(project.profile, root)
-        self._stamp = trivy.stamp(self.tool)
+        self.tool = scan_tools.locate(project.profile, root, "trivy")
+        self._stamp = scan_tools.stamp(self.tool)
         self._store = project.settings.reports_dir / _STORE
 
     def path(self, subject: Subject) -> Path:
@@ -99,7 +99,7 @@ def found_on_engine(project: Project) -> tuple[Subject, ...]:
 
 
 def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: str) -> dict[Subject, Outcome]:
-    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), trivy.plain()
+    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), scan_tools.plain()
     by_name = {one.id: one for one in subjects}
 
     def job(one: Subject) -> Job:

@@ -10,7 +10,7 @@ from ..plan.registry import environment
 from ..plan.release import Pinned
 from ..plan.sbom import Bill, Document
 from ..plan.trivy import Subject
-from . import image_scans, trivy
+from . import image_scans, scan_tools
 from .image_files import Ended, Job, run_all
 from .output import emit_json, emit_table, note
 from .project import Project
@@ -22,8 +22,8 @@ _DIRECTORY, _INDEX = "sbom", "index.json"
 def write(project: Project, json: bool) -> None:
     """Write the documents of every image of the profile and report them; raises CheckError when one has none."""
     subjects = image_scans.found_on_engine(project)
-    tool = trivy.executable(project.profile, project.settings.root)
-    stamp = trivy.stamp(tool)
+    tool = scan_tools.locate(project.profile, project.settings.root, "trivy")
+    stamp = scan_tools.stamp(tool)
     before = {one.image: one for one in _whole(project) if one.tool == stamp}
     kept = {one.id: before[one.id] for one in subjects if one.id in before and before[one.id].services == one.services}
     made = _make(project, tool, stamp, [one for one in subjects if one.id not in kept])
@@ -80,7 +80,7 @@ def _digest(project: Project, one: Document) -> str:
 
 
 def _make(project: Project, tool: str, stamp: str, subjects: list[Subject]) -> dict[str, Bill | str]:
-    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), trivy.plain()
+    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), scan_tools.plain()
     by_id = {one.id: one for one in subjects}
 
     def job(one: Subject) -> Job:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..plan.command import Command
 from ..plan.errors import CheckError, CommandError, RefusedError
+from ..plan.profile import Profile
 from ..plan.units import show_duration
 from .project import Project
 from .runner import Result, capture
@@ -29,12 +30,29 @@ def find(project: Project, name: str) -> Program:
 
     Raises RefusedError when there is none.
     """
-    places = [project.profile.text("SCAN_TOOLS"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    path = locate(project.profile, project.settings.root, name)
+    return Program(path, stamp(path))
+
+
+def locate(profile: Profile, root: Path, name: str) -> str:
+    """Return the path of a scanner, as ``find`` does; SCAN_TOOLS is relative to ``root``."""
+    named = profile.text("SCAN_TOOLS")
+    places = [str(root / named) if named else "", str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     path = shutil.which(name, path=os.pathsep.join(place for place in places if place))
     if path is None:
         raise RefusedError(f"{name}: command not found", "./inv setup installs what requirements.txt names")
+    return str(Path(path).absolute())
+
+
+def stamp(path: str) -> str:
+    """Return what changes when a program is another one; to ask it for its version would start it."""
     status = Path(path).stat()
-    return Program(path, f"{path} {status.st_size} {status.st_mtime_ns}")
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def plain() -> dict[str, str]:
+    """Return the environment in which trivy takes its settings from the command line only."""
+    return {key: "" for key in os.environ if key.startswith("TRIVY_")}
 
 
 def key(project: Project, *names: str) -> str:
