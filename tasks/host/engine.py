@@ -33,6 +33,8 @@ from .engine_facts import confined_from_inspect, container_from_inspect, contain
 from .engine_records import Records
 
 _TIMEOUT = 60  # seconds; the SDK's own default
+_AGAIN = 0.2  # seconds
+_CLOCK = 0.05  # seconds that its clock may be before ours
 _START_HINT = "start it: ./inv setup (here), `systemctl start docker`, or point DOCKER_HOST at one that runs"
 
 
@@ -308,35 +310,37 @@ class Engine(Records):
 
         Returns its first word that is not "", or "timeout" after ``timeout`` seconds.
         """
-        started = time.time()
-        deadline = started + timeout
+        deadline = time.time() + timeout
         self._api.timeout = int(timeout) + _TIMEOUT
         try:
             with self._answering():
-                # From one second ago: nothing between the look and the subscription is lost.
-                events = self._api.events(
-                    since=f"{started - 1:.3f}",
-                    until=f"{deadline:.3f}",
-                    filters={"type": "container", "label": f"{PROJECT_LABEL}={project}"},
-                    decode=True,
-                )
-                try:
-                    while True:
-                        word = judge(self.containers(project))
-                        if word:
-                            return word
-                        for event in events:
-                            action = str(event.get("Action", ""))
-                            if action.startswith(("health_status", "die", "start", "oom", "destroy")):
-                                break
-                        else:
-                            return "timeout"
-                        if time.time() > deadline:
-                            return "timeout"
-                finally:
-                    events.close()
+                while True:
+                    if word := self._heard(project, judge, deadline):
+                        return word
+                    if time.time() > deadline - _CLOCK:
+                        return "timeout"
+                    time.sleep(_AGAIN)  # the engine was started again, or goes by another clock
         finally:
             self._api.timeout = _TIMEOUT
+
+    def _heard(self, project: str, judge: Callable[[tuple[Container, ...]], str], deadline: float) -> str:
+        """Return the first word of ``judge``, "" when the engine tells of nothing more."""
+        # From one second ago: nothing between the look and the subscription is lost.
+        events = self._api.events(
+            since=f"{time.time() - 1:.3f}",
+            until=f"{deadline:.3f}",
+            filters={"type": "container", "label": f"{PROJECT_LABEL}={project}"},
+            decode=True,
+        )
+        told = ("health_status", "die", "start", "oom", "destroy")
+        try:
+            while True:
+                word = judge(self.containers(project))
+                more = not word and any(str(one.get("Action", "")).startswith(told) for one in events)
+                if not more or time.time() > deadline:
+                    return word
+        finally:
+            events.close()
 
     def logs(self, container_id: str, lines: int) -> str:
         """Return the last lines that a container wrote, "" when it is gone."""

@@ -63,7 +63,11 @@ def _unwatched(project: Project, plan: deploy_planner.Plan) -> tuple[str, ...]:
         name
         for name, service in stack.services.items()
         if service.health_check
-        or ((image := promoted.get(service.image) or project.engine.image(service.image)) and image.health_check)
+        or (
+            not service.health_disabled
+            and (image := promoted.get(service.image) or project.engine.image(service.image))
+            and image.health_check
+        )
     }
     return tuple(name for name in planner.rolled_out(rollout.moves(stack, changed, running)) if name not in watched)
 

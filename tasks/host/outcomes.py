@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..plan.errors import CommandError, PausedError, SlipwayError
-from ..plan.release import PAUSED, ROLLED_BACK, Release
+from ..plan.errors import CommandError, PausedError, SlipwayError, StoppedError
+from ..plan.release import PAUSED, ROLLED_BACK, Release, went_back
 from . import releases
 from .output import emit_json
 from .project import Project
@@ -47,6 +47,9 @@ def reported(project: Project, json: bool) -> Iterator[Report]:
         raise
     except PausedError:
         outcome = PAUSED
+        raise
+    except (StoppedError, KeyboardInterrupt):
+        outcome = ROLLED_BACK if went_back(report.steps) else "failed"
         raise
     finally:
         if json and not project.runner.dry:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -212,10 +212,15 @@ class Deployment:
 
     def _changed(self, source: Source, stack: Stack, before: Before, wanted: Release) -> dict[str, str]:
         """Return the services that a release runs from another image, or as another configuration."""
-        wants = self._project.hashes_of(json.loads(source.model), self._project.engine.containers(stack.project))
+        wants = self._hashes(source)
         other = {name for name, now in before.hashes.items() if name in stack.services and wants.get(name, now) != now}
         other = {name for name in other if not stack.one_off(stack.services[name])}
-        return dict.fromkeys([*planner.moved(before.images, wanted.images), *sorted(other)], "recreate")
+        return dict.fromkeys([*before.differing(wanted.images), *sorted(other)], "recreate")
+
+    def _hashes(self, source: Source) -> dict[str, str]:
+        """Return the configurations of a release's services by Compose's own measure."""
+        containers = self._project.engine.containers(self._project.stack.project)
+        return self._project.hashes_of(json.loads(source.model), containers)
 
     def _return(
         self, source: Source, stack: Stack, wanted: Release, changed: Mapping[str, str], gone: Collection[str]
@@ -272,17 +277,16 @@ class Deployment:
     def _before(self) -> Before:
         project = self._project
         name = project.stack.project
-        ran = {one.service: one.image_id for one in project.engine.containers(name) if not one.oneoff}
+        found = [one for one in project.engine.containers(name) if not one.oneoff]
+        hashes = {one.service: one.config_hash for one in found}
+        ran = {name: frozenset(one.image_id for one in found if one.service == name) for name in hashes}
         last = planner.serving(self._known)
-        # The record tells the model that these images ran by; of what nobody recorded, today's is the best guess.
-        if last and all(last.images[one].id == image for one, image in ran.items() if one in last.images):
-            text, names = self._model(last.id), {one: image.reference for one, image in last.images.items()}
-        else:
-            text, names = model(project.model_text), {one.name: one.image for one in project.stack.services.values()}
-        images = {one: Pinned(names[one], image) for one, image in ran.items() if one in names}
-        volumes = project.volumes()
-        hashes = {one.service: one.config_hash for one in project.engine.containers(name) if not one.oneoff}
-        return Before(images, text, volumes, hashes)
+        if last and ran and all(project.engine.image(one.id) for one in last.images.values()):
+            return Before(last.images, self._model(last.id), project.volumes(), hashes, ran)
+        # Of what nobody recorded, today's model is the best guess.
+        names = {one.name: one.image for one in project.stack.services.values()}
+        images = {one.service: Pinned(names[one.service], one.image_id) for one in found if one.service in names}
+        return Before(images, model(project.model_text), project.volumes(), hashes, ran)
 
     def _go_back(self, fresh: Release, before: Before, error: BaseException) -> None:
         """Let the earlier release serve again, and record that; raises DeployError that says what serves now."""
@@ -292,7 +296,7 @@ class Deployment:
         try:
             if before.images:
                 source, stack = self._restored(before.model, before.images)
-                self._step("roll back", lambda: self._undo(source, stack, before))
+                self._step(planner.ROLL_BACK, lambda: self._undo(source, stack, before))
                 outcome, now = planner.ROLLED_BACK, "the earlier release serves"
             else:
                 self._step("remove", lambda: self._remove_new(before))
@@ -317,9 +321,10 @@ class Deployment:
 
     def _undo(self, source: Source, stack: Stack, before: Before) -> None:
         self._name_images(before.images)
-        repair(self._project, source, stack)
+        repair(self._project, source, stack, before.images)
         found = self._project.engine.containers(stack.project)
-        changed = planner.to_bring_back(stack, before.images, before.hashes, found)
+        hashes = {**before.hashes, **self._hashes(source)}
+        changed = planner.to_bring_back(stack, before.images, hashes, found)
         running = {one.service for one in found if one.state == "running"}
         for move in rollout.moves(stack, changed, running):
             if move.kind == RECREATE:
@@ -328,15 +333,18 @@ class Deployment:
                 follow(self._project, source, stack, move.services)
             else:
                 Rollout(self._project, source, stack, stack.services[move.services[0]], lambda: None).carry_out()
-        self._retire_others(set(before.hashes))
+        self._retire_others(planner.kept_services(stack.services, self._project.stack.services, before.hashes))
+        self._retire(planner.stale_jobs(stack, before.images, self._project.engine.containers(stack.project)))
 
     def _retire_others(self, services: Collection[str]) -> None:
         """Stop and remove the containers of services that a release does not have."""
         project = self._project
         found = project.engine.containers(project.stack.project)
-        if others := [one.name for one in found if one.service not in services and not one.oneoff]:
-            for command in rollout.stop(self._source, others):
-                project.runner.run(command)
+        self._retire([one.name for one in found if one.service not in services and not one.oneoff])
+
+    def _retire(self, names: Sequence[str]) -> None:
+        for command in rollout.stop(self._source, names) if names else ():
+            self._project.runner.run(command)
 
     def _remove_new(self, before: Before) -> None:
         project = self._project

@@ -1,9 +1,13 @@
 """Finishes or undoes what a rollout left that was killed half-way."""
 
+from collections.abc import Mapping
+
 from ..plan import rollout
 from ..plan.extension import RECREATE
+from ..plan.release import PAUSED, Pinned, serving
 from ..plan.rollout import Source
 from ..plan.stack import Stack
+from . import records
 from .output import note
 from .project import Project
 from .proxies import drained, front_of, named, switch
@@ -11,17 +15,25 @@ from .proxies import drained, front_of, named, switch
 
 def recover(project: Project) -> None:
     """Undo or finish, under the lock, what a deploy left that was killed."""
-    repair(project, Source(project.profile, project.cwd), project.stack)
+    known = records.history(project)
+    # What a rollout that paused has left to be looked at may have become ready since: that does not make it good.
+    last = serving(known) if known and known[0].outcome == PAUSED else None
+    repair(project, Source(project.profile, project.cwd), project.stack, last.images if last else {})
 
 
-def repair(project: Project, source: Source, stack: Stack) -> None:
-    """Remove what a rollout left that was killed half-way; what serves goes on serving."""
+def repair(project: Project, source: Source, stack: Stack, images: Mapping[str, Pinned]) -> None:
+    """Remove what a rollout left that was killed half-way; what serves goes on serving.
+
+    ``images`` are those that are to serve again, where that is known.
+    """
     for service in stack.services.values():
         if service.rollout == RECREATE:
             continue
         front = front_of(project, stack, service)
         found = project.engine.containers(stack.project)
-        left = [one.name for one in rollout.leftovers(service, found, named(project, front, service) if front else ())]
+        now = named(project, front, service) if front else ()
+        image = images[service.name].id if service.name in images else ""
+        left = [one.name for one in rollout.leftovers(service, found, now, image)]
         if not left:
             continue
         note(f"{service.name}: removing what an earlier deploy left: {', '.join(left)}")

@@ -304,7 +304,7 @@ def verdict(stack: Stack, containers: tuple[Container, ...], only: Collection[st
         if only and service.name not in only:
             continue
         mine = [one for one in containers if one.service == service.name and not one.oneoff]
-        if not mine and service.replicas:
+        if not mine and service.replicas and not stack.one_off(service):  # a job's container may be gone with its work
             return f"{service.name} has no container"
         for container in mine:
             word = _container_verdict(stack, service, container)

@@ -20,6 +20,7 @@ from .stack import Stack
 
 RELEASE_LABEL, DOCUMENT_LABEL = "slipway.release", "slipway.release.document"
 DEPLOYED, ROLLED_BACK, PAUSED, FAILED = "deployed", "rolled-back", "paused", "failed"
+ROLL_BACK = "roll back"  # the step that lets the earlier release serve again
 SCHEMA = "slipway/release/v1"
 
 
@@ -91,15 +92,21 @@ class Basis:
 
 @dataclass(frozen=True)
 class Before:
-    """What served before a deploy: the images that ran, the model they ran by, and the volumes there were.
+    """What a deploy that fails goes back to, images and the model they ran by, and what there was when it began.
 
-    ``hashes`` are the configurations of the services that had containers, by Compose's own measure.
+    That is the last release, where the engine still has it: what runs may be what a killed deploy left of two. ``ran``
+    are the ids of the images that ran and ``hashes`` their configurations by Compose's own measure, by service.
     """
 
     images: Mapping[str, Pinned]
     model: Mapping[str, Any]
     volumes: frozenset[str]
     hashes: Mapping[str, str]
+    ran: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def differing(self, wanted: Mapping[str, Pinned]) -> tuple[str, ...]:
+        """Return the services of a release that did not run by its images alone."""
+        return tuple(name for name, one in wanted.items() if self.ran.get(name, frozenset()) != {one.id})
 
 
 def repository(project: str) -> str:
@@ -249,6 +256,30 @@ def to_bring_back(
         elif len(mine) != service.replicas:
             changed[name] = "scale" if mine else "create"
     return changed
+
+
+def stale_jobs(stack: Stack, images: Mapping[str, Pinned], containers: Collection[Container]) -> tuple[str, ...]:
+    """Return the containers of jobs that ran by other images than those of a release: it is not theirs."""
+    return tuple(
+        one.name
+        for one in containers
+        if (service := stack.services.get(one.service)) and stack.one_off(service) and not one.oneoff
+        if one.service in images and one.image_id != images[one.service].id
+    )
+
+
+def kept_services(release: Collection[str], now: Collection[str], ran: Collection[str]) -> frozenset[str]:
+    """Return the services whose containers stay on the way back to a release.
+
+    Of those that ``ran``, one that the Compose files name ``now`` and the release does not was brought by a deploy that
+    was killed; one that neither names is an orphan, and nobody's to remove.
+    """
+    return frozenset(name for name in ran if name in release or name not in now)
+
+
+def went_back(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the steps of a deploy ended with the earlier release serving again."""
+    return any(one["name"] == ROLL_BACK and one["outcome"] == "done" for one in steps)
 
 
 def _broken(container: Container) -> bool:

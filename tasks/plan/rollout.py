@@ -239,13 +239,19 @@ def stop(source: Source, names: Sequence[str]) -> tuple[Command, ...]:
     )
 
 
-def leftovers(service: Service, containers: Sequence[Container], named: Sequence[str]) -> tuple[Container, ...]:
+def leftovers(
+    service: Service, containers: Sequence[Container], named: Sequence[str], image: str = ""
+) -> tuple[Container, ...]:
     """Return the containers of a rollout that was ended half-way, which do not serve.
 
-    ``named`` are those that the proxy leads to: they serve, whatever was meant, unless they are known not to. Otherwise
-    those that are ready serve, the newest first: an older one may be about to stop.
+    Where ``image`` is what is to serve again, those that run by it stay before all others. ``named`` are those that the
+    proxy leads to: they serve, whatever was meant, unless they are known not to. Otherwise those that are ready serve,
+    the newest first: an older one may be about to stop.
     """
     mine = [one for one in containers if one.service == service.name and not one.oneoff]
+    wanted = [one for one in mine if one.image_id == image and one.state == "running" and one.health != "unhealthy"]
+    if wanted:
+        return tuple(one for one in mine if one not in wanted)
     by_proxy = [one for one in mine if one.name in named and one.state == "running" and one.health != "unhealthy"]
     if by_proxy:
         return tuple(one for one in mine if one not in by_proxy)

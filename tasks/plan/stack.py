@@ -50,12 +50,16 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """One service of the model; ``volumes`` and ``networks`` are what the engine calls them, ``binds`` host paths."""
+    """One service of the model; ``volumes`` and ``networks`` are what the engine calls them, ``binds`` host paths.
+
+    ``health_disabled``: not even the health check of the image counts.
+    """
 
     name: str
     image: str
     build: Build | None = None
     health_check: bool = False
+    health_disabled: bool = False
     depends_on: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -227,12 +231,14 @@ def _named(names: Iterable[str], declared: object) -> tuple[str, ...]:
 def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
     deploy = raw.get("deploy") or {}
     health = raw.get("healthcheck") or {}
+    disabled = bool(health.get("disable")) or health.get("test") in (["NONE"], "NONE")
     replicas = deploy.get("replicas", raw.get("scale", 1))
     return Service(
         name=name,
         image=full_reference(str(raw.get("image") or f"{model.get('name', '')}-{name}")),
         build=_build(raw.get("build"), str(raw.get("platform") or "")),
-        health_check=bool(health) and not health.get("disable") and health.get("test") != ["NONE"],
+        health_check=bool(health) and not disabled,
+        health_disabled=disabled,
         depends_on={other: entry.get("condition", "") for other, entry in (raw.get("depends_on") or {}).items()},
         ports=_ports(raw.get("ports")),
         secrets=tuple(entry["source"] for entry in raw.get("secrets") or []),

@@ -96,6 +96,11 @@ def test_an_image_that_does_not_serve_is_taken_back(lean: Lean, run: str, reason
 def test_a_migration_that_fails_is_the_step_that_is_named(lean: Lean) -> None:
     lean.version("two", migrate="echo no such column; exit 3")
     failed(lean, "up migrate", "ended with exit code 3")
+    jobs = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={lean.project}", "--filter",
+                  "label=com.docker.compose.service=migrate").split()  # fmt: skip
+    assert jobs == [], "nothing of the failed image stays"
+    now = next(one["id"] for one in lean.json("deploy.history")["releases"] if one["current"])
+    lean.inv("deploy.rollback", "--env", "dev", "--to", str(now))
 
 
 def test_a_proxy_that_does_not_accept_its_file_goes_on_with_the_one_it_has(lean: Lean) -> None:
@@ -211,6 +216,35 @@ def test_a_sigkill_on_the_way_back_leaves_it_to_the_next_deploy(lean: Lean) -> N
         result = lean.json("deploy.dev")
     assert found.failures == []
     finished(lean, wanted, result)
+    with struck(lean, ("deploy.rollback", "--env", "dev"), written, signal.SIGKILL) as task:
+        assert task.wait(60) == -signal.SIGKILL
+    finished(lean, wanted, lean.json("deploy.dev"))
+
+
+def test_a_deploy_that_fails_after_one_that_was_killed_goes_back_to_the_release_before_both(lean: Lean) -> None:
+    side = {"image": lean.image, "entrypoint": ["sleep", "infinity"], "stop_grace_period": "0s"}
+    after = {"depends_on": {"app": {"condition": "service_healthy"}}}
+    lean.write(more={"side": {**side, **after, "environment": {"A": "a"}}})
+    lean.inv("deploy.dev")
+    before = lean.running()
+    front = docker("inspect", "--format", "{{.Id}}", f"{lean.project}-front-1")
+    version(lean)
+    lean.write(more={"side": {**side, **after, "environment": {"A": "b"}}, "new": side}, environment={"B": "c"})
+    with struck(lean, ("deploy.dev",), removed, signal.SIGKILL) as task:
+        assert task.wait(60) == -signal.SIGKILL
+    assert lean.running() != before, "one service is new, the others are not"
+    lean.version("three", CRASHES)
+    with traffic(lean.port, None, 40) as found:
+        result = lean.inv("deploy.dev", "--json", code=4)
+    assert found.failures == []
+    assert json.loads(result.stdout)["outcome"] == "rolled-back"
+    assert lean.answer() == "one"
+    assert lean.running() == before
+    assert docker("inspect", "--format", "{{.Id}}", f"{lean.project}-front-1") == front, "what had not changed stays"
+    said = docker("inspect", "--format", "{{.Config.Env}}", lean.hidden()[0], f"{lean.project}-side-1")
+    assert "B=c" not in said
+    assert "A=a" in said
+    docker("rm", "-f", f"{lean.project}-side-1")
 
 
 def finished(lean: Lean, wanted: str, result: dict[str, Any]) -> None:
@@ -233,8 +267,10 @@ def test_a_signal_ends_a_deploy_with_the_earlier_release_serving(
     before = lean.running()
     version(lean)
     lean.write(deploy={"update_config": {"monitor": "3s"}})
-    with traffic(lean.port, None, 40) as found, struck(lean, ("deploy.dev",), moment, number) as task:
+    with traffic(lean.port, None, 40) as found, struck(lean, ("deploy.dev", "--json"), moment, number) as task:
         assert task.wait(60) == 128 + number
+        assert task.stdout
+        assert json.loads(task.stdout.read())["outcome"] == "rolled-back"
     assert found.failures == []
     assert lean.answer() == "one"
     assert lean.running() == before

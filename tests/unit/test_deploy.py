@@ -68,11 +68,14 @@ def test_what_may_still_come_is_waited_for(changed: dict[str, Any]) -> None:
         ),
         ({"worker_1": {"state": "dead", "exit_code": 137}}, "shop-worker-1 ended with exit code 137"),
         ({"worker_1": None}, "worker has no container"),
-        ({"schema_1": None}, "schema has no container"),
     ],
 )
 def test_what_can_never_be_ready_is_named_at_once(changed: dict[str, Any], reason: str) -> None:
     assert verdict(SHOP, containers(**changed)) == reason
+
+
+def test_the_container_of_a_job_may_be_gone_with_its_work() -> None:
+    assert verdict(SHOP, containers(schema_1=None)) == verdict(SHOP, containers()) == "ready"
 
 
 def test_one_failure_counts_more_than_others_that_are_not_ready_yet() -> None:

@@ -12,11 +12,13 @@ from tasks.plan.release import (
     DOCUMENT_LABEL,
     FAILED,
     ROLLED_BACK,
+    Before,
     Pinned,
     Release,
     fingerprint,
     from_labels,
     idle_database,
+    kept_services,
     moved,
     pinned,
     prunable,
@@ -25,8 +27,10 @@ from tasks.plan.release import (
     rolled_back_to,
     rows,
     serving,
+    stale_jobs,
     target,
     to_bring_back,
+    went_back,
 )
 
 
@@ -171,3 +175,31 @@ def test_a_database_that_is_down_is_started_for_a_backup_when_it_has_data() -> N
     assert idle_database(shop, ["change"], [], []) == ""
     assert idle_database(shop, ["change"], ["store"], ["shop_data"]) == ""
     assert idle_database(shop, ["store"], [], ["shop_data"]) == ""
+
+
+def test_a_job_that_ran_by_a_failed_image_is_not_kept_as_a_release_s() -> None:
+    shop = stack({"web": {}, "schema": {"x-slipway": {"job": "migrate"}}, "seed": {"x-slipway": {"job": "seed"}}})
+    images = {name: Pinned(f"shop/{name}:one", "sha256:a") for name in ("web", "schema", "seed")}
+    found = [
+        container("shop-web-1", image_id="sha256:b"), container("shop-schema-1", image_id="sha256:b", state="exited"),
+        container("shop-schema-run-1", service="schema", image_id="sha256:b", oneoff=True),
+        container("shop-seed-1", image_id="sha256:a", state="exited"),
+    ]  # fmt: skip
+    assert stale_jobs(shop, images, found) == ("shop-schema-1",)
+
+
+def test_on_the_way_back_goes_what_a_killed_deploy_has_brought_and_no_orphan() -> None:
+    assert kept_services({"web"}, {"web", "new"}, {"web", "new", "orphan"}) == {"web", "orphan"}
+
+
+def test_a_service_of_which_some_containers_run_by_another_image_differs_from_a_release() -> None:
+    images = {"web": Pinned("shop/web:one", "sha256:a"), "worker": Pinned("shop/worker:one", "sha256:a")}
+    ran = {"web": frozenset({"sha256:a", "sha256:b"}), "worker": frozenset({"sha256:a"})}
+    before = Before(images, {}, frozenset(), {}, ran)
+    assert before.differing(images) == ("web",)
+
+
+def test_a_deploy_went_back_when_that_step_was_done() -> None:
+    steps = [{"name": "up web", "outcome": "failed"}, {"name": "roll back", "outcome": "done"}]
+    assert went_back(steps)
+    assert not went_back([*steps[:1], {"name": "roll back", "outcome": "failed"}])

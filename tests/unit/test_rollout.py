@@ -190,6 +190,13 @@ def test_without_a_proxy_what_is_ready_serves() -> None:
     assert leftovers(web, found[:1], ()) == ()
 
 
+def test_what_is_to_serve_again_stays_before_what_the_proxy_leads_to() -> None:
+    web = shop().services["web"]
+    found = [container("shop-web-1", health="starting"), container("shop-web-2", health="healthy", image_id="sha256:b")]
+    assert [one.name for one in leftovers(web, found, ["shop-web-2"], "sha256:a")] == ["shop-web-2"]
+    assert [one.name for one in leftovers(web, found, ["shop-web-2"], "sha256:c")] == ["shop-web-1"]
+
+
 def test_what_does_not_stay_healthy_is_named() -> None:
     web = shop().services["web"]
     found = [container("shop-web-1", health="healthy"), container("shop-web-2", health="unhealthy"),

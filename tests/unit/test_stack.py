@@ -114,6 +114,12 @@ def test_a_health_check_that_is_switched_off_is_none(check: object, expected: bo
     assert service(healthcheck=check).health_check is expected
 
 
+def test_a_health_check_that_is_switched_off_switches_off_that_of_the_image() -> None:
+    assert service(healthcheck={"disable": True}).health_disabled
+    assert service(healthcheck={"test": ["NONE"]}).health_disabled
+    assert not service().health_disabled
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
