@@ -72,6 +72,25 @@ class Elsewhere:
         """Have its process end, with every container, and begin again a second later."""
         docker("exec", self.container, "sh", "-c", "kill $(cat /var/run/docker.pid)")
 
+    @contextlib.contextmanager
+    def configured(self, settings: str) -> Iterator[None]:
+        """Let it run with other settings (its daemon.json) for as long as the block lasts."""
+        self._again(f"mkdir -p /etc/docker; echo '{settings}' >/etc/docker/daemon.json")
+        try:
+            yield
+        finally:
+            self._again("rm /etc/docker/daemon.json")
+
+    def _again(self, script: str) -> None:
+        before = docker("exec", self.container, "cat", "/var/run/docker.pid")
+        docker("exec", self.container, "sh", "-c", script)
+        self.restart()
+        deadline = time.monotonic() + 30
+        while docker("exec", self.container, "sh", "-c", "cat /var/run/docker.pid || true") in ("", before):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        _wait(self)
+
     def reach(self, registry: Registry) -> None:
         """Let it find a registry by the very name that the first engine has for it."""
         _, _, port = registry.host.partition(":")

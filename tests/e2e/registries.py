@@ -1,6 +1,7 @@
 """Registries of our own for tests: Debian's docker-registry in a container, plain, with TLS, with a password."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .support import Checkout, docker, free_port
 
@@ -92,6 +94,13 @@ class Registry:
         except urllib.error.HTTPError as error:
             assert error.code == 404
             return ""
+
+    def document(self, repository: str, reference: str) -> Any:
+        """Return a manifest or an index that it has."""
+        kinds = "application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json"
+        url = f"http://{self.host}/v2/{repository}/manifests/{reference}"
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds}), timeout=10) as answer:
+            return json.load(answer)
 
 
 @contextlib.contextmanager

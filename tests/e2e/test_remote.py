@@ -231,3 +231,17 @@ def test_a_registry_that_goes_away_in_the_middle_leaves_the_earlier_release_serv
         remove(name)
         docker("rmi", "-f", f"{image}:one", check=False)
     assert leftovers(name) == []
+
+
+def test_where_the_builder_can_an_image_is_pushed_with_its_provenance(
+    tmp_path: Path, hub: Registry, elsewhere: Elsewhere
+) -> None:
+    checkout = write(tmp_path, f"{hub.host}/", {**elsewhere.tls, "BUILD_PROVENANCE": "max"}, {})
+    (checkout.project_dir / "Dockerfile").write_text("FROM scratch\nCOPY note /note\n")
+    assert "makes no attestations" in checkout.inv("build", "--push", "--env", "staging", code=3).stderr
+    with elsewhere.configured('{"features": {"containerd-snapshotter": true}}'):
+        checkout.inv("build", "--push", "--env", "staging")
+    index = hub.document(f"{checkout.projects[0]}/web", "staging")
+    (about,) = [one for one in index["manifests"] if "vnd.docker.reference.type" in one.get("annotations", {})]
+    layers = hub.document(f"{checkout.projects[0]}/web", about["digest"])["layers"]
+    assert [one["annotations"]["in-toto.io/predicate-type"] for one in layers] == ["https://slsa.dev/provenance/v0.2"]
