@@ -1,12 +1,12 @@
 """Leads the proxy to other containers: its file, its reload, and the old workers that finish their requests."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ..plan import rollout as planner
 from ..plan.errors import CommandError, DeployError
 from ..plan.extension import BLUE_GREEN, RECREATE
-from ..plan.rollout import Proxy, Source
+from ..plan.rollout import Aim, Proxy, Source
 from ..plan.stack import Service, Stack
 from ..plan.units import show_duration
 from .output import note
@@ -57,7 +57,7 @@ def follow(project: Project, source: Source, stack: Stack, names: Iterable[str])
         found = project.engine.containers(stack.project)
         there = [one.name for one in found if one.service == service.name and not one.oneoff and one.state == "running"]
         if there and set(there) != set(now):
-            switch(project, source, front, service.name, there)
+            switch(project, source, front, service.name, Aim(there))
 
 
 def switch(
@@ -65,20 +65,19 @@ def switch(
     source: Source,
     proxy: Proxy,
     service: str,
-    containers: Sequence[str],
-    backups: Sequence[str] = (),
+    aim: Aim,
     again: bool = False,
 ) -> Draining:
-    """Let the proxy lead to these containers; returns its old workers, which finish their requests.
+    """Let the proxy lead to other containers; returns its old workers, which finish their requests.
 
-    ``backups`` are asked when none of them answers. ``again``: reload it also when its file says so already, since it
-    need not have read it. Raises DeployError, with the file as it was, when the proxy does not accept it.
+    ``again``: reload it also when its file says so already, since it need not have read it. Raises DeployError, with
+    the file as it was, when the proxy does not accept it.
     """
     file, run = proxy.file(service), project.runner.run
     draining: Draining = []
     for name in proxy.containers:
         text = project.engine.file(name, file).decode()
-        wanted = planner.pointed(text, service, containers, backups)
+        wanted = planner.pointed(text, service, aim)
         if wanted == text and not again:
             continue
         try:

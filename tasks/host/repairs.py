@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ..plan import rollout
 from ..plan.extension import RECREATE
 from ..plan.release import PAUSED, Pinned, serving
-from ..plan.rollout import Source
+from ..plan.rollout import Aim, Source
 from ..plan.stack import Stack
 from . import records
 from .output import note
@@ -42,6 +42,6 @@ def repair(project: Project, source: Source, stack: Stack, images: Mapping[str, 
                 one.name for one in found if one.service == service.name and one.name not in left and not one.oneoff
             ]
             # Killed between the file and the reload, the proxy still leads to what the file does not name.
-            drained(project, front, switch(project, source, front, service.name, stays, again=True))
+            drained(project, front, switch(project, source, front, service.name, Aim(stays), again=True))
         for command in rollout.stop(source, left):
             project.runner.run(command)

@@ -9,15 +9,16 @@ from ..plan.deploy import failed_containers, verdict, verdict_on
 from ..plan.errors import DeployError, LockLostError, PausedError, SlipwayError
 from ..plan.extension import CONTINUE, PAUSE
 from ..plan.facts import Container
-from ..plan.rollout import Batch, Source
+from ..plan.rollout import Aim, Batch, Source
 from ..plan.stack import Service, Stack
 from ..plan.units import show_duration
 from .output import note
 from .project import Project
-from .proxies import Draining, drained, front_of, switch
+from .proxies import Draining, drained, front_of, named, switch
 
 _LOG_LINES = 15
 _SETTLE = 1.0  # seconds
+_KNOWN, _ASKING = 1.0, "in which the proxy asks for the addresses of new names"  # seconds
 
 
 class Rollout:
@@ -67,14 +68,24 @@ class Rollout:
     def _in_batches(self) -> None:
         # The service's own name would lead to the new containers before they are ready. Old workers of the proxy answer
         # on connections that clients keep, and by the name that they know.
-        self._drained(self._lead(self._serving))
+        self._begin_with_names()
         taken = 0
         for number, batch in enumerate(planner.batches(self._service, self._old)):
             if number:
-                self._pause(self._service.update.delay)
+                self._rest(self._service.update.delay, "update_config.delay")
             taken += self._take_over(batch)
         if not taken:
             raise DeployError(f"no new container of {self._service.name} became ready")
+
+    def _begin_with_names(self) -> None:
+        """Let the proxy lead to the old containers by their own names, where it does not do so yet."""
+        if self._proxy is None:
+            return
+        now = named(self._project, self._proxy, self._service)
+        if set(now) != set(self._serving):
+            self._drained(self._lead(now, coming=[one for one in self._serving if one not in now]))
+            self._rest(_KNOWN, _ASKING)
+        self._drained(self._lead(self._serving))
 
     def _take_over(self, batch: Batch) -> bool:
         """Let new containers take over from those that leave; returns whether they did, and not the old ones stay."""
@@ -84,7 +95,11 @@ class Rollout:
             return False
         self._verify()
         staying = tuple(one for one in self._serving if one not in batch.leaving)
-        draining = self._lead((*staying, *fresh), [one for one in batch.leaving if one in self._serving])
+        draining = self._lead(self._serving, coming=fresh)
+        if self._proxy:
+            self._rest(_KNOWN, _ASKING)
+            self._verify()
+        draining += self._lead((*staying, *fresh), [one for one in batch.leaving if one in self._serving])
         self._watch(fresh)
         if self._proxy and self._probe and not set(staying) & set(self._old):
             self._hold(fresh, self._probe)
@@ -94,18 +109,18 @@ class Rollout:
         self._serving = (*staying, *fresh)
         return True
 
-    def _lead(self, names: Sequence[str], backups: Sequence[str] = ()) -> Draining:
+    def _lead(self, names: Sequence[str], backups: Sequence[str] = (), coming: Sequence[str] = ()) -> Draining:
         if self._proxy is None:
             return []
-        return switch(self._project, self._source, self._proxy, self._service.name, names, backups)
+        return switch(self._project, self._source, self._proxy, self._service.name, Aim(names, backups, coming))
 
     def _drained(self, draining: Draining) -> None:
         if self._proxy:
             drained(self._project, self._proxy, draining)
 
-    def _pause(self, seconds: float) -> None:
+    def _rest(self, seconds: float, reason: str) -> None:
         if self._dry:
-            self._project.runner.show(f"wait {show_duration(seconds)} (update_config.delay)")
+            self._project.runner.show(f"wait {show_duration(seconds)} ({reason})")
         else:
             time.sleep(seconds)
 

@@ -3,7 +3,9 @@
 A proxy names the servers of a service in a file of its own, ``<x-slipway.proxy.upstreams>/<service>.conf``. A
 rollout writes the containers that serve into it, and keeps the service's own name as the backup: so a stack that
 somebody starts by hand is served too. Why not DNS alone: a new container has the service's name before it is ready.
-While new containers are watched, the old ones are the backup: the name would lead to the new ones again.
+While new containers are watched, the old ones are the backup: the name would lead to the new ones again. On a reload
+nginx forgets the address of a name that was no server before, or was the backup only: so who is about to serve, or to
+serve again, is named beforehand, as ``down``.
 """
 
 import math
@@ -163,11 +165,23 @@ def leads(text: str, service: str) -> bool:
     return any(found["host"] == service for found in _SERVER.finditer(text))
 
 
-def pointed(text: str, service: str, containers: Sequence[str], backups: Sequence[str] = ()) -> str:
-    """Return an upstream file that leads to these containers, and to ``backups`` when none of them answers.
+@dataclass(frozen=True)
+class Aim:
+    """What a proxy is to lead to: containers, and ``backups`` when none of them answers.
 
-    Without backups the service's own name is the backup; beside them it only keeps the pattern. Raises InputError when
-    the file does not name the service.
+    Without backups the service's own name is the backup; beside them it only keeps the pattern. ``coming`` are about to
+    be led to: the proxy is to know their addresses by then.
+    """
+
+    containers: Sequence[str]
+    backups: Sequence[str] = ()
+    coming: Sequence[str] = ()
+
+
+def pointed(text: str, service: str, aim: Aim) -> str:
+    """Return an upstream file that leads to what it should.
+
+    Raises InputError when the file does not name the service.
     """
     own = next((found for found in _SERVER.finditer(text) if found["host"] == service), None)
     if own is None:
@@ -176,9 +190,10 @@ def pointed(text: str, service: str, containers: Sequence[str], backups: Sequenc
             "start it from one that has; the containers are named by its pattern",
         )
     port, rest = own["port"] or "", _ROLE.sub("", own["rest"])
-    lines = [f"server {name}{port}{rest};" for name in containers]
-    lines += [f"server {name}{port}{rest} backup;" for name in backups]
-    role = " backup down" if backups else " backup" if containers else ""
+    lines = [f"server {name}{port}{rest};" for name in aim.containers]
+    lines += [f"server {name}{port}{rest} down;" for name in (*aim.coming, *aim.backups)]
+    lines += [f"server {name}{port}{rest} backup;" for name in aim.backups]
+    role = " backup down" if aim.backups else " backup" if aim.containers else ""
     lines.append(f"server {service}{port}{rest}{role};")
     indent = own["head"] if own["head"].isspace() else " "
 

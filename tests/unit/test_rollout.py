@@ -7,6 +7,7 @@ from support import container, profile, stack
 
 from tasks.plan.errors import InputError
 from tasks.plan.rollout import (
+    Aim,
     Batch,
     Move,
     Proxy,
@@ -101,24 +102,32 @@ def test_without_a_word_a_service_is_recreated_all_at_once() -> None:
 
 
 def test_the_file_leads_to_containers_by_the_pattern_of_the_service() -> None:
-    assert pointed(UPSTREAM, "web", ["shop-web-3"]) == NAMED
-    assert pointed(NAMED, "web", ["shop-web-3"]) == NAMED
-    assert pointed(NAMED, "web", []) == UPSTREAM
-    two = pointed(NAMED, "web", ["shop-web-4", "shop-web-5"])
+    assert pointed(UPSTREAM, "web", Aim(["shop-web-3"])) == NAMED
+    assert pointed(NAMED, "web", Aim(["shop-web-3"])) == NAMED
+    assert pointed(NAMED, "web", Aim([])) == UPSTREAM
+    two = pointed(NAMED, "web", Aim(["shop-web-4", "shop-web-5"]))
     assert serving(two, "web") == ("shop-web-4", "shop-web-5")
     assert "shop-web-3" not in two
 
 
 def test_while_new_containers_are_watched_the_old_ones_are_the_backup() -> None:
-    made = pointed(NAMED, "web", ["shop-web-4"], ["shop-web-3"])
+    made = pointed(NAMED, "web", Aim(["shop-web-4"], backups=["shop-web-3"]))
     assert made == UPSTREAM.replace(
         "    server web:8000 resolve max_fails=0;\n",
         "    server shop-web-4:8000 resolve max_fails=0;\n"
+        "    server shop-web-3:8000 resolve max_fails=0 down;\n"
         "    server shop-web-3:8000 resolve max_fails=0 backup;\n"
         "    server web:8000 resolve max_fails=0 backup down;\n",
     )
     assert serving(made, "web") == ("shop-web-4",)
-    assert pointed(made, "web", ["shop-web-4"]) == NAMED.replace("shop-web-3", "shop-web-4")
+    assert pointed(made, "web", Aim(["shop-web-4"])) == NAMED.replace("shop-web-3", "shop-web-4")
+
+
+def test_what_is_about_to_serve_is_named_before_it_is_led_to() -> None:
+    made = pointed(NAMED, "web", Aim(["shop-web-3"], coming=["shop-web-4"]))
+    line = "    server shop-web-3:8000 resolve max_fails=0;\n"
+    assert made == NAMED.replace(line, f"{line}    server shop-web-4:8000 resolve max_fails=0 down;\n")
+    assert serving(made, "web") == ("shop-web-3",)
 
 
 def test_only_a_file_that_has_the_pattern_of_a_service_leads_to_it() -> None:
@@ -128,19 +137,19 @@ def test_only_a_file_that_has_the_pattern_of_a_service_leads_to_it() -> None:
 
 def test_a_file_on_one_line_is_understood() -> None:
     text = "upstream web { server web:80; }\n"
-    made = pointed(text, "web", ["a"])
+    made = pointed(text, "web", Aim(["a"]))
     assert made == "upstream web { server a:80;\n server web:80 backup;}\n"
     assert serving(made, "web") == ("a",)
 
 
 def test_a_server_in_a_comment_is_none() -> None:
     text = "# a server web:1; of old\n" + UPSTREAM
-    assert pointed(text, "web", ["shop-web-3"]) == "# a server web:1; of old\n" + NAMED
+    assert pointed(text, "web", Aim(["shop-web-3"])) == "# a server web:1; of old\n" + NAMED
 
 
 def test_a_file_that_leads_elsewhere_is_refused() -> None:
     with pytest.raises(InputError, match="has no line `server web:PORT"):
-        pointed("upstream web { server 10.0.0.1:80; }", "web", ["a"])
+        pointed("upstream web { server 10.0.0.1:80; }", "web", Aim(["a"]))
 
 
 def test_compose_goes_on_from_the_greatest_number() -> None:
