@@ -38,12 +38,17 @@ def front_of(project: Project, stack: Stack, service: Service) -> Proxy | None:
     name, file = found.containers[0], found.file(service.name)
     if not project.engine.has_file(name, file):
         return None
-    return found if planner.leads(project.engine.file(name, file).decode(), service.name) else None
+    return found if planner.leads(upstreams(project, found, service), service.name) else None
 
 
 def named(project: Project, front: Proxy, service: Service) -> tuple[str, ...]:
     """Return the containers that the proxy leads to."""
-    return planner.serving(project.engine.file(front.containers[0], front.file(service.name)).decode(), service.name)
+    return planner.serving(upstreams(project, front, service), service.name)
+
+
+def upstreams(project: Project, front: Proxy, service: Service) -> str:
+    """Return the file by which the proxy knows the servers of a service."""
+    return project.engine.file(front.containers[0], front.file(service.name)).decode()
 
 
 def follow(project: Project, source: Source, stack: Stack, names: Iterable[str]) -> None:

@@ -1,16 +1,17 @@
 """Finishes or undoes what a rollout left that was killed half-way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..plan import rollout
 from ..plan.extension import RECREATE
+from ..plan.facts import Container
 from ..plan.release import PAUSED, Pinned, serving
-from ..plan.rollout import Aim, Source
-from ..plan.stack import Stack
+from ..plan.rollout import Aim, Proxy, Source
+from ..plan.stack import Service, Stack
 from . import records
 from .output import note
 from .project import Project
-from .proxies import drained, front_of, named, switch
+from .proxies import drained, front_of, switch, upstreams
 
 
 def recover(project: Project) -> None:
@@ -19,6 +20,11 @@ def recover(project: Project) -> None:
     # What a rollout that paused has left to be looked at may have become ready since: that does not make it good.
     last = serving(known) if known and known[0].outcome == PAUSED else None
     repair(project, Source(project.profile, project.cwd), project.stack, last.images if last else {})
+
+
+def _proven(project: Project, front: Proxy, service: Service, found: Sequence[Container]) -> tuple[str, ...]:
+    running = {one.name for one in found if one.state == "running"}
+    return rollout.proven(upstreams(project, front, service), service.name, running, service.replicas)
 
 
 def repair(project: Project, source: Source, stack: Stack, images: Mapping[str, Pinned]) -> None:
@@ -31,7 +37,7 @@ def repair(project: Project, source: Source, stack: Stack, images: Mapping[str, 
             continue
         front = front_of(project, stack, service)
         found = project.engine.containers(stack.project)
-        now = named(project, front, service) if front else ()
+        now = _proven(project, front, service, found) if front else ()
         image = images[service.name].id if service.name in images else ""
         left = [one.name for one in rollout.leftovers(service, found, now, image)]
         if not left:

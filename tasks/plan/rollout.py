@@ -160,6 +160,17 @@ def serving(text: str, service: str) -> tuple[str, ...]:
     return tuple(one["host"] for one in found if not _ROLE.search(one["rest"]))
 
 
+def proven(text: str, service: str, running: Collection[str], replicas: int) -> tuple[str, ...]:
+    """Return the containers of an upstream file that have been watched to their end, of which ``replicas`` are wanted.
+
+    Those that are the backup are the old ones; what they were to leave for stands last of what the file leads to.
+    """
+    servers = [one for one in _SERVER.finditer(text) if one["host"] in running and one["host"] != service]
+    backups = tuple(one["host"] for one in servers if "backup" in one["rest"].split())
+    led = serving(text, service)
+    return (*led[: max(replicas - len(backups), 0)], *backups) if backups else led
+
+
 def leads(text: str, service: str) -> bool:
     """Whether an upstream file names the servers of a service by its pattern."""
     return any(found["host"] == service for found in _SERVER.finditer(text))

@@ -206,16 +206,22 @@ def test_a_sigkill_while_a_release_is_recorded_leaves_it_to_the_next_deploy(lean
     finished(lean, wanted, lean.json("deploy.dev"))
 
 
-def test_a_sigkill_on_the_way_back_leaves_it_to_the_next_deploy(lean: Lean) -> None:
+@pytest.mark.parametrize("reloads", [1, 2], ids=["in the watch period", "on the way back"])
+def test_a_sigkill_before_a_release_is_proven_leaves_it_to_the_next_deploy(lean: Lean, reloads: int) -> None:
     lean.version("two", CRASHES_LATER)
     lean.write(deploy={"update_config": {"monitor": "4s"}})
     with traffic(lean.port, None, 60) as found:
-        with struck(lean, ("deploy.dev",), reloaded, signal.SIGKILL, skip=1) as task:
+        with struck(lean, ("deploy.dev",), reloaded, signal.SIGKILL, skip=reloads) as task:
             assert task.wait(60) == -signal.SIGKILL
         wanted = version(lean)
         result = lean.json("deploy.dev")
     assert found.failures == []
     finished(lean, wanted, result)
+
+
+def test_a_sigkill_in_a_roll_back_leaves_it_to_the_next_deploy(lean: Lean) -> None:
+    wanted = version(lean)
+    lean.inv("deploy.dev")
     with struck(lean, ("deploy.rollback", "--env", "dev"), written, signal.SIGKILL) as task:
         assert task.wait(60) == -signal.SIGKILL
     finished(lean, wanted, lean.json("deploy.dev"))
@@ -267,7 +273,8 @@ def test_a_signal_ends_a_deploy_with_the_earlier_release_serving(
     before = lean.running()
     version(lean)
     lean.write(deploy={"update_config": {"monitor": "3s"}})
-    with traffic(lean.port, None, 40) as found, struck(lean, ("deploy.dev", "--json"), moment, number) as task:
+    skip = int(moment is reloaded)  # before the switch the proxy is told of the new names
+    with traffic(lean.port, None, 40) as found, struck(lean, ("deploy.dev", "--json"), moment, number, skip) as task:
         assert task.wait(60) == 128 + number
         assert task.stdout
         assert json.loads(task.stdout.read())["outcome"] == "rolled-back"
@@ -281,7 +288,7 @@ def test_the_way_back_is_not_ended_by_a_signal(lean: Lean) -> None:
     before = lean.running()
     lean.version("two", CRASHES_LATER)
     lean.write(deploy={"update_config": {"monitor": "4s"}})
-    with struck(lean, ("deploy.dev",), reloaded, signal.SIGTERM, skip=1) as task:
+    with struck(lean, ("deploy.dev",), reloaded, signal.SIGTERM, skip=2) as task:
         assert task.wait(60) in (4, 128 + signal.SIGTERM)
     assert lean.running() == before
     assert lean.answer() == "one"

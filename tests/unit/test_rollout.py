@@ -21,6 +21,7 @@ from tasks.plan.rollout import (
     moves,
     new_names,
     pointed,
+    proven,
     refuse_impossible,
     reload,
     serving,
@@ -121,6 +122,16 @@ def test_while_new_containers_are_watched_the_old_ones_are_the_backup() -> None:
     )
     assert serving(made, "web") == ("shop-web-4",)
     assert pointed(made, "web", Aim(["shop-web-4"])) == NAMED.replace("shop-web-3", "shop-web-4")
+
+
+def test_what_is_being_watched_is_not_proven_yet() -> None:
+    both = {"shop-web-1", "shop-web-2", "shop-web-3"}
+    one = pointed(NAMED, "web", Aim(["shop-web-2"], backups=["shop-web-1"]))
+    assert proven(one, "web", both, 1) == ("shop-web-1",)
+    assert proven(one, "web", {"shop-web-2"}, 1) == ("shop-web-2",), "the old one has gone meanwhile"
+    two = pointed(NAMED, "web", Aim(["shop-web-2", "shop-web-3"], backups=["shop-web-1"]))
+    assert proven(two, "web", both, 2) == ("shop-web-2", "shop-web-1")
+    assert proven(NAMED, "web", both, 1) == ("shop-web-3",)
 
 
 def test_what_is_about_to_serve_is_named_before_it_is_led_to() -> None:
