@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from .advisories import Fixture, built
-from .support import NOT_COPIED, ROOT, Checkout, Sample, leftovers, make_sample, remove, remove_volumes
+from .support import (
+    NOT_COPIED,
+    ROOT,
+    Checkout,
+    Sample,
+    leftovers,
+    make_sample,
+    nameless_volumes,
+    remove,
+    remove_volumes,
+)
 
 _NUMBERS = itertools.count()
 
@@ -28,12 +38,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory, project_copy: Path) -> Iter
     base = tmp_path_factory.mktemp("sample")
     made = make_sample(base, f"slipway-e2e-{os.getpid()}", project_copy)
     try:
-        made.inv("setup", "deploy.dev")
-        yield made
+        with nameless_volumes(f"-{os.getpid()}") as nameless:
+            made.inv("setup", "deploy.dev")
+            yield made
     finally:
         for name in made.projects:
             remove(name)
-        remove_volumes(made.nameless)
+        remove_volumes(made.nameless | nameless)
     assert [left for name in made.projects for left in leftovers(name)] == []
 
 

@@ -1,5 +1,6 @@
 """Projects on a real engine: how tests and benchmarks make them, use them and remove them."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,8 +9,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,37 @@ def remove(project: str) -> None:
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
     remove_volumes(nameless)
+
+
+@contextlib.contextmanager
+def nameless_volumes(mark: str) -> Iterator[set[str]]:
+    """Note the anonymous volumes of all containers of projects with a mark in their name, those that are gone too.
+
+    The set is filled at the end of the block. A task that a test starts may remove a container before anybody looks.
+    """
+    found: set[str] = set()
+    wanted = ("type=container", "event=create", "type=volume", "event=mount")
+    filters = [word for one in wanted for word in ("--filter", one)]
+    command = [DOCKER, "events", *filters, "--format", "{{json .}}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
+        lines: list[str] = []
+        thread = threading.Thread(target=lambda: lines.extend(events.stdout or ()), daemon=True)
+        thread.start()
+        try:
+            yield found
+        finally:
+            events.terminate()
+            thread.join()
+            told = [json.loads(line) for line in lines if line.endswith("}\n")]
+            projects = {
+                one["Actor"]["ID"]: one["Actor"]["Attributes"].get("com.docker.compose.project", "")
+                for one in told
+                if one["Type"] == "container"
+            }
+            for one in told:
+                container = one["Actor"]["Attributes"].get("container", "")
+                if one["Type"] == "volume" and mark in projects.get(container, ""):
+                    found.update(re.findall(r"^[0-9a-f]{64}$", one["Actor"]["ID"]))
 
 
 def remove_volumes(names: Iterable[str]) -> None:
