@@ -11,7 +11,7 @@ from ..plan import deploy as planner
 from ..plan import release as release_planner
 from ..plan.command import Command
 from ..plan.compose import compose
-from ..plan.errors import CommandError, DeployError, PausedError, PendingChanges, RefusedError, SlipwayError
+from ..plan.errors import CommandError, DeployError, PendingChanges, RefusedError, SlipwayError
 from ..plan.facts import Container
 from ..plan.lock import waiting
 from ..plan.stack import Stack
@@ -142,9 +142,7 @@ def _hooked(project: Project, report: outcomes.Report, lock: locks.Handle) -> It
     try:
         yield
     except SlipwayError as error:
-        outcome = "paused" if isinstance(error, PausedError) else "failed"
-        outcome = "rolled-back" if release_planner.went_back(report.steps) else outcome
-        hooks.failed(project, outcome, error.message)
+        hooks.failed(project, outcomes.of(error, report.steps), error.message)
         raise
     _publish(project, lock, report)
     hooks.after(project, str(report.release.id) if report.release else "")

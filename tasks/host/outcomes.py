@@ -1,13 +1,12 @@
 """What is said at the end of a deploy or roll back, however it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..plan.errors import CommandError, PausedError, SlipwayError, StoppedError
-from ..plan.release import PAUSED, ROLLED_BACK, Release, went_back
-from . import releases
+from ..plan.errors import CommandError, PausedError, SlipwayError
+from ..plan.release import FAILED, PAUSED, ROLLED_BACK, Release, went_back
 from .output import emit_json
 from .project import Project
 
@@ -34,22 +33,23 @@ class Report:
         )
 
 
+def of(error: BaseException, steps: Sequence[Mapping[str, Any]]) -> str:
+    """Return the outcome of a deploy that ended with an error after these steps."""
+    if isinstance(error, PausedError):
+        return PAUSED
+    return ROLLED_BACK if went_back(steps) else FAILED
+
+
 @contextmanager
 def reported(project: Project, json: bool) -> Iterator[Report]:
     """Print the document of a deploy at its end."""
     report = Report([])
-    outcome = "failed"
+    outcome = FAILED
     try:
         yield report
         outcome = report.outcome
-    except releases.RolledBackError:
-        outcome = ROLLED_BACK
-        raise
-    except PausedError:
-        outcome = PAUSED
-        raise
-    except (StoppedError, KeyboardInterrupt):
-        outcome = ROLLED_BACK if went_back(report.steps) else "failed"
+    except BaseException as error:
+        outcome = of(error, report.steps)
         raise
     finally:
         if json and not project.runner.dry:

@@ -1,20 +1,20 @@
 """Finds the release of another environment that a deploy brings here, image by image."""
 
 from dataclasses import replace
-from time import sleep
 
 from ..plan import publishing
 from ..plan import registry as registry_planner
 from ..plan.errors import RefusedError
 from ..plan.facts import Image
+from ..plan.registry import Fault
 from ..plan.release import Promotion, Release, from_labels, serving
 from ..plan.units import show_duration
 from .output import note
 from .project import Project
 from .records import history
 from .registry import remotes
-from .runner import capture
-from .transfers import Job, carry_out, retried
+from .runner import Result
+from .transfers import Job, answered, carry_out
 
 _TRIES = 3  # another task may remove the record, between the pull and the look at it
 
@@ -122,9 +122,7 @@ def _read(project: Project, record: str) -> Release | None:
 
 
 def _pull(project: Project, record: str) -> None:
-    command = registry_planner.pull(record, registry_planner.environment(project.profile), project.cwd)
-    attempt = 1
-    while (done := capture(command)).exit_code != 0:
-        fault = registry_planner.explain(done.stderr or done.stdout, record)
-        sleep(retried(fault, attempt, project.profile.integer("PUSH_RETRIES")))
-        attempt += 1
+    def judge(done: Result) -> Fault | None:
+        return registry_planner.explain(done.stderr or done.stdout, record) if done.exit_code != 0 else None
+
+    answered(project, registry_planner.pull(record, registry_planner.environment(project.profile), project.cwd), judge)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..plan import release as planner
 from ..plan.build import split_reference
-from ..plan.errors import SlipwayError
+from ..plan.errors import RefusedError, SlipwayError
 from ..plan.release import Pinned, Release
 from ..plan.rollout import Source
 from .output import note
@@ -18,6 +18,14 @@ def history(project: Project) -> tuple[Release, ...]:
     found = project.engine.images(f"{planner.RELEASE_LABEL}={project.stack.project}")
     # One without a name is a record that was written anew, or one of another engine that is being read.
     return planner.newest_first([one for image in found if image.tags and (one := planner.from_labels(image.labels))])
+
+
+def current(project: Project) -> Release | None:
+    """Return the release that serves, None without one or without an engine that could tell."""
+    try:
+        return planner.serving(history(project))
+    except RefusedError:
+        return None
 
 
 def write(project: Project, one: Release, pinned: Mapping[str, Any]) -> None:

@@ -30,10 +30,6 @@ _ENGINE = 60.0  # seconds that an engine may take to start again
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
 
 
-class RolledBackError(DeployError):
-    """A deploy failed, and what served before serves again."""
-
-
 def deploy(
     project: Project,
     plan: deploy_planner.Plan,
@@ -313,8 +309,7 @@ class Deployment:
             note(f"{self._project.stack.project}: {now}")
             return  # the caller raises it again: the exit code is the signal's
         hint = error.hint if isinstance(error, SlipwayError) else ""
-        kind = RolledBackError if outcome == planner.ROLLED_BACK else DeployError
-        raise kind(
+        raise DeployError(
             f"deploy of {self._project.stack.project} failed at {step}: {message}",
             f"{now}{f'; {hint}' if hint else ''}",
         ) from None

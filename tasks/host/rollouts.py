@@ -126,8 +126,9 @@ class Rollout:
 
     def _begin(self, count: int) -> tuple[str, ...]:
         """Create and start new containers; returns their names."""
-        before = {one.name for one in self._mine()}
-        planned = planner.new_names(self._stack.project, self._service.name, self._mine(), len(self._new) + count)
+        there = self._mine()
+        before = {one.name for one in there}
+        planned = planner.new_names(self._stack.project, self._service.name, there, len(self._new) + count)
         self._run(self._source.create(self._service.name, len(self._there) + count))
         made = tuple(one.name for one in self._mine() if one.name not in before)
         fresh = planned[len(self._new) :] if self._dry else made

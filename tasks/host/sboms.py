@@ -40,14 +40,6 @@ def write(project: Project, json: bool) -> None:
         raise CheckError(f"no documents of {'; '.join(faults)}", "those of the other images are written")
 
 
-def digests(project: Project) -> dict[str, str]:
-    """Return the digests of the documents by file name.
-
-    Empty unless they are about exactly those images that the names of the Compose file stand for now.
-    """
-    return planner.digests(_whole(project), [one.id for one in project.images(project.stack).values()])
-
-
 def evidence(project: Project, images: Iterable[Pinned]) -> dict[str, str]:
     """Return what a release of these images records of their documents; nothing when they cannot be read."""
     try:

@@ -1,6 +1,5 @@
 """One kind of scan in a process of its own: ``python -m tasks.host.scan_process``, started by ``inv scan``."""
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +13,13 @@ from .output import note
 from .project import Project
 from .reports import Run, write_json
 from .scans import KINDS
-from .suite import stop
+from .suite import stop_on_signals
 
 
 def main(words: Sequence[str]) -> int:
     """Run one kind and write its results: kind, environment, run id, directory, file for the results."""
     name, environment, identity, directory, target = words
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    stop_on_signals()
     try:
         found, keep = KINDS[name]().check(Project(Context(), environment), Run(identity, Path(directory))), True
     except StoppedError as error:

@@ -12,9 +12,9 @@ from ..plan.command import Command
 from ..plan.errors import RefusedError, SlipwayError, StoppedError
 from ..plan.finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan
 from ..plan.history import Blob
-from ..plan.release import from_labels, serving
 from . import scan_tools
 from .project import Project
+from .records import current
 from .reports import Run
 from .runner import Runner, capture
 from .scan_files import scratch
@@ -56,14 +56,12 @@ def _base(project: Project, git: _Git) -> str:
     What is released from this very commit has to be looked at since the one before.
     """
     head = git.text("rev-parse", "HEAD")
-    with contextlib.suppress(RefusedError):  # without an engine there are no releases
-        engine = project.engine.images(f"slipway.release={project.stack.project}")
-        last = serving([one for image in engine if (one := from_labels(image.labels))])
-        commit = git.text("rev-parse", "--verify", "--quiet", f"{last.commit}^{{commit}}") if last else ""
-        if commit and commit != head and capture(
-            Command(("git", "-C", str(git.top), "merge-base", "--is-ancestor", commit, head))
-        ).exit_code == 0:  # fmt: skip
-            return commit
+    last = current(project)
+    commit = git.text("rev-parse", "--verify", "--quiet", f"{last.commit}^{{commit}}") if last else ""
+    if commit and commit != head and capture(
+        Command(("git", "-C", str(git.top), "merge-base", "--is-ancestor", commit, head))
+    ).exit_code == 0:  # fmt: skip
+        return commit
     tag = git.text("describe", "--tags", "--abbrev=0", "HEAD^")
     return git.text("rev-parse", "--verify", "--quiet", f"{tag}^{{commit}}") if tag else ""
 

@@ -16,6 +16,7 @@ from invoke import Context
 
 from ..plan.errors import SlipwayError, StoppedError
 from ..plan.suites import FAILED, SuiteResult
+from .forwarding import FORWARDED
 from .output import note
 from .project import Project
 from .reports import Run, write_json
@@ -47,16 +48,21 @@ SUITES: Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]] = {
 }
 
 
-def stop(number: int, _frame: FrameType | None) -> NoReturn:
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     """Handle a signal: whoever waits gets StoppedError and cleans up."""
     raise StoppedError(number, f"stopped by {signal.Signals(number).name}")
+
+
+def stop_on_signals() -> None:
+    """Let signals end whatever waits with StoppedError."""
+    for number in FORWARDED:
+        signal.signal(number, _stop)
 
 
 def main(words: Sequence[str]) -> int:
     """Run one suite and write its results: name, environment, run id, directory, attempt, file for the results."""
     name, environment, identity, directory, attempt, target = words
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    stop_on_signals()
     run = Run(identity, Path(directory), int(attempt))
     try:
         results = SUITES[name](Project(Context(), environment), run)

@@ -11,7 +11,7 @@ from ..plan.command import Command
 from ..plan.registry import Fault
 from .output import note
 from .project import Project
-from .runner import Beside
+from .runner import Beside, Result, capture
 
 _AT_ONCE = 4  # images; the engine itself sends five layers at once
 _LOOK = 0.05  # seconds between two looks at what runs
@@ -74,6 +74,15 @@ def retried(fault: Fault, attempt: int, retries: int) -> float:
     seconds = planner.wait(attempt)
     note(f"{fault.message}: trying again in {seconds:g} s ({attempt} of {retries})")
     return seconds
+
+
+def answered(project: Project, command: Command, judge: Callable[[Result], Fault | None]) -> Result:
+    """Return what a command answers, once ``judge`` finds no fault in it; tried again like a transfer."""
+    attempt = 1
+    while (fault := judge(answer := capture(command))) is not None:
+        time.sleep(retried(fault, attempt, project.profile.integer("PUSH_RETRIES")))
+        attempt += 1
+    return answer
 
 
 def carry_out(project: Project, jobs: Sequence[Job], finished: Callable[[Job, Done], None]) -> dict[str, Done]:

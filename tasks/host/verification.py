@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 
 from ..plan import deploy as deploy_planner
 from ..plan import signing as planner
@@ -14,9 +13,9 @@ from ..plan.stack import Service
 from .output import emit_json, emit_table
 from .project import Project
 from .registry import remotes
-from .runner import available, capture
+from .runner import available
 from .signatures import sign, trust
-from .transfers import retried
+from .transfers import answered
 
 Check = Callable[[], None]  # what is asked before each step of a deploy
 _AT_ONCE = 4  # questions to registries
@@ -108,15 +107,10 @@ def _statuses(
 
 
 def _state(project: Project, pinned: str) -> str:
-    command, attempt = planner.verify(project.profile, pinned, trust(pinned), project.cwd), 1
+    command = planner.verify(project.profile, pinned, trust(pinned), project.cwd)
+    answer = answered(project, command, lambda one: planner.passing_fault(pinned, one.exit_code, one.stderr))
     key = planner.verify_key(project.profile)
-    while True:
-        answer = capture(command)
-        fault = planner.passing_fault(pinned, answer.exit_code, answer.stderr)
-        if fault is None:
-            return planner.judge(pinned, answer.exit_code, answer.stdout, answer.stderr, key)
-        sleep(retried(fault, attempt, project.profile.integer("PUSH_RETRIES")))
-        attempt += 1
+    return planner.judge(pinned, answer.exit_code, answer.stdout, answer.stderr, key)
 
 
 def unmet(project: Project, plan: deploy_planner.Plan) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import CheckError
-from .finding import HIGH, LOW, MEDIUM, SEVERITIES, UNKNOWN, Finding
+from .finding import HIGH, LOW, MEDIUM, UNKNOWN, Finding, severity
 
 _LEVELS = {"error": HIGH, "warning": MEDIUM, "info": LOW, "style": LOW}
 # More than a matter of taste: what runs changes by itself, or runs as root.
@@ -37,17 +37,13 @@ def _trivy(text: str) -> list[Mapping[str, Any]]:
     return list(found.get("Results") or ())
 
 
-def _severity(text: str) -> str:
-    return text.lower() if text.lower() in SEVERITIES else UNKNOWN
-
-
 def misconfigurations(text: str, shown: Callable[[str], str]) -> tuple[Finding, ...]:
     """Return the findings of ``trivy config``; ``shown`` names a file. Raises CheckError when it is no report."""
     try:
         return tuple(
             Finding(
                 id=one["ID"],
-                severity=_severity(one["Severity"]),
+                severity=severity(one["Severity"]),
                 scanner="trivy",
                 where=f"{shown(result['Target'])}:{int((one.get('CauseMetadata') or {}).get('StartLine') or 1)}",
                 title=f"{one['Title']}: {one['Message']}",
@@ -66,7 +62,7 @@ def secrets(text: str, shown: Callable[[str], str]) -> tuple[Finding, ...]:
         return tuple(
             Finding(
                 id=one["RuleID"],
-                severity=_severity(one["Severity"]),
+                severity=severity(one["Severity"]),
                 scanner="trivy",
                 where=f"{shown(result['Target'])}:{int(one['StartLine'])}",
                 title=one["Title"],

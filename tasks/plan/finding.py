@@ -64,6 +64,12 @@ class Scan:
         return {key: value or None for key, value in vars(self).items() if key != "findings"}
 
 
+def severity(text: object) -> str:
+    """Return the severity that a scanner's word stands for, unknown for one that is none."""
+    found = str(text).lower()
+    return found if found in SEVERITIES else UNKNOWN
+
+
 def printable(text: str) -> str:
     r"""Return a text of foreign origin as one line that a terminal only shows: controls as ``\x1b``."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

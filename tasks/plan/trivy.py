@@ -15,7 +15,7 @@ from .advisories import fault
 from .command import Command
 from .errors import CheckError, RefusedError
 from .facts import Image
-from .finding import CLEAN, FOUND, INVALID, SEVERITIES, SKIPPED, UNCHECKED, UNKNOWN, Finding, Scan
+from .finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan, severity
 from .secret import Secret
 from .stack import Stack
 from .units import show_duration
@@ -149,7 +149,7 @@ def _weakness(result: Mapping[str, Any], one: Mapping[str, Any]) -> Finding:
     advice = f"update {name} to {fixed} and build the image again" if fixed else f"there is no fixed version ({status})"
     return Finding(
         str(one["VulnerabilityID"]),
-        _severity(one.get("Severity")),
+        severity(one.get("Severity")),
         TOOL,
         f"{name} {version}" + (f" ({place})" if place else ""),
         str(one.get("Title") or one["VulnerabilityID"]),
@@ -164,17 +164,12 @@ def _secret(result: Mapping[str, Any], one: Mapping[str, Any]) -> Finding:
     place = "image configuration" if target == ARCHIVE else f"{target}:{one.get('StartLine', 1)}"
     return Finding(
         str(one["RuleID"]),
-        _severity(one.get("Severity")),
+        severity(one.get("Severity")),
         TOOL,
         place,
         f"{one.get('Title') or one['RuleID']} in an image layer",
         advice="withdraw the secret, and build the image without it: a later layer that removes it hides it only",
     )
-
-
-def _severity(text: object) -> str:
-    found = str(text).lower()
-    return found if found in SEVERITIES else UNKNOWN
 
 
 def needs_java_index(text: str) -> bool:
