@@ -7,6 +7,7 @@ from ..plan.accepted import Field, Raw
 from ..plan.errors import InputError
 from ..plan.finding import printable
 from ..plan.scan import Accepted
+from .files import not_yaml
 from .project import Project
 
 _LIMIT = 1 << 20  # bytes; a larger file was named by mistake
@@ -40,10 +41,7 @@ def _entries(text: str, shown: str) -> list[Raw]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)  # type: ignore[no-untyped-call]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        said = printable(str(getattr(error, "problem", None) or error))
-        raise InputError(f"{shown}{line}: not valid YAML: {said}", f"an entry: {planner.EXAMPLE}") from None
+        raise not_yaml(error, shown, f"an entry: {planner.EXAMPLE}") from None
     if root is None:
         return []
     if not isinstance(root, yaml.SequenceNode):

@@ -86,11 +86,17 @@ def read_yaml(text: str, name: str) -> Any:
     try:
         return yaml.safe_load(text)  # type: ignore[no-untyped-call]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        place = getattr(error, "problem_mark", None)
-        line = f":{place.line + 1}" if place else ""
-        raise InputError(
-            f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}", "mend the file"
-        ) from error
+        raise not_yaml(error, name, "mend the file") from error
+
+
+def not_yaml(error: Exception, name: str, hint: str) -> InputError:
+    """Return the error for a file that the YAML reader does not understand, with the line where it says one."""
+    from ..plan.finding import printable  # only for a fault: every start loads this module
+
+    place = getattr(error, "problem_mark", None)
+    line = f":{place.line + 1}" if place else ""
+    said = printable(str(getattr(error, "problem", None) or error))
+    return InputError(f"{name}{line}: not valid YAML: {said}", hint)
 
 
 def _reason(error: Exception) -> str:

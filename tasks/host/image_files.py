@@ -9,7 +9,10 @@ from os import cpu_count
 from pathlib import Path
 from typing import TypeVar
 
+from ..plan import trivy as planner
 from ..plan.command import Command
+from ..plan.registry import environment
+from ..plan.trivy import Subject
 from .project import Project
 from .runner import Beside
 
@@ -21,16 +24,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Job:
-    """What happens to one image: the commands, one after the other, for a directory that is theirs."""
-
-    name: str
-    commands: Callable[[str], tuple[Command, ...]]
-
-
-@dataclass(frozen=True)
 class Ended:
-    """How a job ended: the exit code of its last command (124 past the time limit) and what that complained of."""
+    """How the work on an image ended: its last exit code (124 past the time limit), and what was complained of."""
 
     code: int
     text: str
@@ -38,7 +33,7 @@ class Ended:
 
 @dataclass
 class _Running:
-    job: Job
+    subject: Subject
     directory: Path
     commands: tuple[Command, ...]
     step: int = 0
@@ -60,42 +55,46 @@ class _Running:
 
 
 def run_all(
-    project: Project, jobs: Sequence[Job], limit: float, collect: Callable[[Job, Path, Ended], T]
-) -> dict[str, T]:
-    """Run jobs beside each other; returns by name what ``collect`` makes of the directory that each leaves.
+    project: Project,
+    subjects: Sequence[Subject],
+    work: Callable[[str], tuple[Command, ...]],
+    collect: Callable[[Subject, Path, Ended], T],
+) -> dict[Subject, T]:
+    """Look into images beside each other; returns what ``collect`` makes of the directory that is left of each.
 
-    A job ends with its first command that fails. ``limit`` is in seconds, for each command. The directories are gone
-    afterwards, also when a signal ends it all. In a dry run the commands are shown.
+    ``work`` are the commands for a directory with the image's archive in it, one after the other; the first that fails
+    is the last. Each has SCAN_TIMEOUT. The directories are gone afterwards, also when a signal ends it all. In a dry
+    run the commands are shown.
     """
+    limit, env = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile)
+
+    def commands(one: Subject, directory: str) -> tuple[Command, ...]:
+        return planner.save(one.id, directory, env, project.cwd), *work(directory)
+
     if project.runner.dry:
-        for command in (one for job in jobs for one in job.commands(".")):
+        for command in (each for one in subjects for each in commands(one, ".")):
             project.runner.run(command)
         return {}
-    found: dict[str, T] = {}
-    waiting, running = list(jobs), list[_Running]()
+    found: dict[Subject, T] = {}
+    waiting, running = list(subjects), list[_Running]()
     with tempfile.TemporaryDirectory(prefix="slipway-") as base, project.runner.beside() as children:
         while (waiting or running) and not children.received:
             while waiting and len(running) < _AT_ONCE:
-                running.append(_begun(waiting.pop(0), Path(base), children, limit))
+                directory = Path(tempfile.mkdtemp(dir=base))
+                running.append(_Running(waiting[0], directory, commands(waiting.pop(0), str(directory))))
+                running[-1].start(children, limit)
             for one in tuple(running):
                 ended = _advance(one, children, limit)
                 if ended:
                     running.remove(one)
-                    found[one.job.name] = collect(one.job, one.directory, ended)
+                    found[one.subject] = collect(one.subject, one.directory, ended)
                     shutil.rmtree(one.directory)
             time.sleep(_LOOK)
     return found
 
 
-def _begun(job: Job, base: Path, children: Beside, limit: float) -> _Running:
-    directory = Path(tempfile.mkdtemp(dir=base))
-    made = _Running(job, directory, job.commands(str(directory)))
-    made.start(children, limit)
-    return made
-
-
 def _advance(one: _Running, children: Beside, limit: float) -> Ended | None:
-    """Look at a job and go on to its next command; returns how it ended when it did."""
+    """Look at an image and go on to its next command; returns how it ended when it did."""
     code = one.ended(children)
     if code is None:
         return None

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..plan import trivy as planner
+from ..plan.command import Command
 from ..plan.errors import CheckError
 from ..plan.finding import Scan
-from ..plan.registry import environment
 from ..plan.trivy import Outcome, Report, Subject
 from . import advisories, scan_tools
-from .image_files import Ended, Job, run_all
+from .image_files import Ended, run_all
 from .output import note
 from .project import Project
 from .reports import Run, read_json, read_report, write_json
@@ -99,19 +99,12 @@ def found_on_engine(project: Project) -> tuple[Subject, ...]:
 
 
 def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: str) -> dict[Subject, Outcome]:
-    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), scan_tools.plain()
-    by_name = {one.id: one for one in subjects}
+    limit, settings = project.profile.duration("SCAN_TIMEOUT"), scan_tools.plain()
 
-    def job(one: Subject) -> Job:
-        return Job(
-            one.id,
-            lambda directory: (
-                planner.save(one.id, directory, env, project.cwd),
-                planner.scan(tool, directory, database, str(_RULES), settings),
-            ),
-        )
+    def work(directory: str) -> tuple[Command, ...]:
+        return (planner.scan(tool, directory, database, str(_RULES), settings),)
 
-    def collect(_: Job, directory: Path, ended: Ended) -> Outcome:
+    def collect(_: Subject, directory: Path, ended: Ended) -> Outcome:
         if database and planner.needs_java_index(ended.text):
             return Outcome(gap=ended.text)
         if ended.code:
@@ -121,8 +114,7 @@ def _scan(project: Project, tool: str, subjects: Sequence[Subject], database: st
         except CheckError as error:
             return Outcome(fault=error.message)
 
-    found = run_all(project, [job(one) for one in subjects], limit, collect)
-    return {by_name[name]: outcome for name, outcome in found.items()}
+    return run_all(project, subjects, work, collect)
 
 
 def _read(directory: Path, log: str, vulnerabilities: bool) -> Report:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ..plan import sbom as planner
 from ..plan import trivy as scan_planner
+from ..plan.command import Command
 from ..plan.errors import CheckError
-from ..plan.registry import environment
 from ..plan.release import Pinned
 from ..plan.sbom import Bill, Document
 from ..plan.trivy import Subject
 from . import image_scans, scan_tools
-from .image_files import Ended, Job, run_all
+from .image_files import Ended, run_all
 from .output import emit_json, emit_table, note
 from .project import Project
 from .reports import read_json, read_report, write_json
@@ -29,7 +29,7 @@ def write(project: Project, json: bool) -> None:
     made = _make(project, tool, stamp, [one for one in subjects if one.id not in kept])
     if project.runner.dry:
         return
-    found = [bill for one in subjects if isinstance(bill := kept.get(one.id) or made[one.id], Bill)]
+    found = [bill for one in subjects if isinstance(bill := kept.get(one.id) or made[one], Bill)]
     document = planner.index(project.profile.environment, found)
     write_json(_directory(project) / _INDEX, document)
     if json:
@@ -71,21 +71,13 @@ def _digest(project: Project, one: Document) -> str:
     return planner.digest(data) if data is not None else ""
 
 
-def _make(project: Project, tool: str, stamp: str, subjects: list[Subject]) -> dict[str, Bill | str]:
-    limit, env, settings = project.profile.duration("SCAN_TIMEOUT"), environment(project.profile), scan_tools.plain()
-    by_id = {one.id: one for one in subjects}
+def _make(project: Project, tool: str, stamp: str, subjects: list[Subject]) -> dict[Subject, Bill | str]:
+    limit, settings = project.profile.duration("SCAN_TIMEOUT"), scan_tools.plain()
 
-    def job(one: Subject) -> Job:
-        return Job(
-            one.id,
-            lambda directory: (
-                scan_planner.save(one.id, directory, env, project.cwd),
-                *(scan_planner.document(tool, directory, kind, settings) for kind in planner.KINDS),
-            ),
-        )
+    def work(directory: str) -> tuple[Command, ...]:
+        return tuple(scan_planner.document(tool, directory, kind, settings) for kind in planner.KINDS)
 
-    def collect(job: Job, directory: Path, ended: Ended) -> Bill | str:
-        subject = by_id[job.name]
+    def collect(subject: Subject, directory: Path, ended: Ended) -> Bill | str:
         if ended.code:
             return f"{subject.reference}: {scan_planner.failed(ended.code, ended.text, limit).fault}"
         try:
@@ -93,7 +85,7 @@ def _make(project: Project, tool: str, stamp: str, subjects: list[Subject]) -> d
         except CheckError as error:
             return error.message
 
-    return run_all(project, [job(one) for one in subjects], limit, collect)
+    return run_all(project, subjects, work, collect)
 
 
 def _kept(project: Project, subject: Subject, stamp: str, directory: Path) -> Bill:

@@ -68,6 +68,20 @@ def sample_stack(suffix: str) -> Iterator[Sample]:
                 remove(name)
 
 
+def apart(sample: Sample, reports: str, **more: str) -> dict[str, str]:
+    """Return an environment in which tasks of the test profile have a project and reports of their own."""
+    own = f"{sample.project}-test"
+    sample.projects.append(own)
+    return sample.environment(
+        SLIPWAY_REPORTS_DIR=str(Path(reports, "reports")),
+        COMPOSE_PROJECT_NAME=own,
+        IMAGE_REPOSITORY=own,
+        SECRETS_DIR=str(sample.certificate.parents[1] / "secrets"),
+        TLS_DIR=str(sample.certificate.parent),
+        **more,
+    )
+
+
 def by_hand(sample: Sample, env: Mapping[str, str], *words: str) -> float:
     """Run plain docker compose on the sample's dev files and return its wall time."""
     return seconds(["docker", "compose", *words], env, str(sample.project_dir))
@@ -79,4 +93,4 @@ def hand_environment(sample: Sample) -> dict[str, str]:
     return {**os.environ, **values}
 
 
-__all__ = ["Figure", "by_hand", "docker", "hand_environment", "pairs", "sample_stack", "seconds"]
+__all__ = ["Figure", "apart", "by_hand", "docker", "hand_environment", "pairs", "sample_stack", "seconds"]

@@ -1,28 +1,16 @@
 """A second `inv scan` with nothing new ÷ the first one."""
 
-import os
 import statistics
 import subprocess
 import tempfile
-from pathlib import Path
 
-from tests.bench.measure import Figure, sample_stack, seconds
+from tests.bench.measure import Figure, apart, sample_stack, seconds
 
 
 def run() -> list[Figure]:
     """Measure and return the figure; the images are built before, so that the first run is as short as it gets."""
     with sample_stack("scanning") as sample, tempfile.TemporaryDirectory() as reports:
-        own = f"slipway-bench-scanning-{os.getpid()}-test"
-        sample.projects.append(own)
-        env = sample.environment(
-            SLIPWAY_REPORTS_DIR=str(Path(reports, "reports")),
-            SLIPWAY_ENV="test",
-            COMPOSE_PROJECT_NAME=own,
-            IMAGE_REPOSITORY=own,
-            SECRETS_DIR=str(sample.certificate.parents[1] / "secrets"),
-            TLS_DIR=str(sample.certificate.parent),
-            SCAN_OFFLINE="allow",
-        )
+        env = apart(sample, reports, SLIPWAY_ENV="test", SCAN_OFFLINE="allow")
         # A secret scan wants a repository: its copy here has none of its own.
         git = ["git", "-C", str(sample.project_dir), "-c", "user.name=b", "-c", "user.email=b@example.com"]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "sample"]):

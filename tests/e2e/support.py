@@ -130,6 +130,28 @@ def remove(project: str) -> None:
     remove_volumes(nameless)
 
 
+def go_project(directory: Path, name: str) -> tuple[Path, Path]:
+    """Make a project of one Go service without sources, with the sample's Dockerfile; returns it and its profiles."""
+    project, envs = directory / "project", directory / "envs"
+    shutil.copytree(ROOT / "docker_project" / "app", project / "app", ignore=NOT_COPIED)
+    for kind in ("src", "tests"):
+        shutil.rmtree(project / "app" / kind)
+    envs.mkdir()
+    (project / "compose.yaml").write_text(
+        "services:\n  app:\n    image: ${IMAGE:?}/app:test\n    build: {context: ./app, target: production}\n"
+    )
+    (project / "bases.yaml").write_text(
+        "services:\n  app:\n    build:\n      additional_contexts:\n"
+        '        "golang:1.27-alpine": docker-image://slipway-base/golang:1.27\n'
+    )
+    machine = ROOT / "envs" / "base.local.env"
+    if machine.exists():
+        shutil.copy(machine, envs)
+    (envs / "base.env").write_text("BASE_IMAGES_OVERRIDE=bases.yaml\n")
+    (envs / "test.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nIMAGE={name}\n")
+    return project, envs
+
+
 @contextlib.contextmanager
 def nameless_volumes(mark: str) -> Iterator[set[str]]:
     """Note the anonymous volumes of all containers of projects with a mark in their name, those that are gone too.

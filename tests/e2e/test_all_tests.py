@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .support import NOT_COPIED, ROOT, Checkout, docker, leftovers, remove
+from .support import Checkout, docker, go_project, leftovers, remove
 
 _NUMBERS = itertools.count()
 _CODE = """package cart
@@ -59,23 +58,7 @@ class Cart(Checkout):
 def cart(tmp_path: Path) -> Iterator[Cart]:
     """A service with a green test."""
     name = f"slipway-cart-{os.getpid()}-{next(_NUMBERS)}"
-    project, envs = tmp_path / "project", tmp_path / "envs"
-    shutil.copytree(ROOT / "docker_project" / "app", project / "app", ignore=NOT_COPIED)
-    shutil.rmtree(project / "app" / "src")
-    shutil.rmtree(project / "app" / "tests")
-    envs.mkdir()
-    (project / "compose.yaml").write_text(
-        "services:\n  app:\n    image: ${IMAGE:?}/app:test\n    build: {context: ./app, target: production}\n"
-    )
-    (project / "bases.yaml").write_text(
-        "services:\n  app:\n    build:\n      additional_contexts:\n"
-        '        "golang:1.27-alpine": docker-image://slipway-base/golang:1.27\n'
-    )
-    machine = ROOT / "envs" / "base.local.env"
-    if machine.exists():
-        shutil.copy(machine, envs)
-    (envs / "base.env").write_text("BASE_IMAGES_OVERRIDE=bases.yaml\n")
-    (envs / "test.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nIMAGE={name}\n")
+    project, envs = go_project(tmp_path, name)
     made = Cart(project, envs, [name])
     made.source.mkdir(parents=True)
     (made.source / "cart.go").write_text(_CODE)

@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .support import NOT_COPIED, ROOT, Checkout, leftovers, remove
+from .support import Checkout, go_project, leftovers, remove
 
 _NUMBERS = itertools.count()
 _TEXT = """golang.org/x/text v0.3.5 h1:i6eZZ+zk0SOf0xgBpEpPD18qWcJda6q1sxt3S0kzyUQ=
@@ -108,23 +107,7 @@ class Service(Checkout):
 def service(tmp_path: Path) -> Iterator[Service]:
     """A Go program with the stages of the sample's Dockerfile, but for what they compile beforehand."""
     name = f"slipway-scan-{os.getpid()}-{next(_NUMBERS)}"
-    project, envs = tmp_path / "project", tmp_path / "envs"
-    shutil.copytree(ROOT / "docker_project" / "app", project / "app", ignore=NOT_COPIED)
-    shutil.rmtree(project / "app" / "tests")
-    shutil.rmtree(project / "app" / "src")
-    envs.mkdir()
-    (project / "compose.yaml").write_text(
-        "services:\n  app:\n    image: ${IMAGE:?}/app:test\n    build: {context: ./app, target: production}\n"
-    )
-    (project / "bases.yaml").write_text(
-        "services:\n  app:\n    build:\n      additional_contexts:\n"
-        '        "golang:1.27-alpine": docker-image://slipway-base/golang:1.27\n'
-    )
-    machine = ROOT / "envs" / "base.local.env"
-    if machine.exists():
-        shutil.copy(machine, envs)
-    (envs / "base.env").write_text("BASE_IMAGES_OVERRIDE=bases.yaml\n")
-    (envs / "test.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nIMAGE={name}\n")
+    project, envs = go_project(tmp_path, name)
     made = Service(project, envs, [name])
     dockerfile = made.app / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace(" github.com/jackc/pgx/v5/pgxpool", ""))
