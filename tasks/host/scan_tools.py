@@ -51,8 +51,8 @@ def stamp(path: str) -> str:
 
 
 def plain() -> dict[str, str]:
-    """Return the environment in which trivy takes its settings from the command line only."""
-    return {key: "" for key in os.environ if key.startswith("TRIVY_")}
+    """Return the environment in which scanners take no settings from the caller's: those would hide findings."""
+    return {key: "" for key in os.environ if key.startswith(("TRIVY_", "HADOLINT_"))}
 
 
 def key(project: Project, *names: str) -> str:
@@ -73,7 +73,7 @@ def run(project: Project, program: Program, *words: str, cwd: str = "", codes: t
     """
     limit = project.profile.duration("SCAN_TIMEOUT")
     name = Path(program.path).name
-    command = Command((program.path, *words), cwd=cwd or project.cwd, timeout=limit, env={"NO_COLOR": "1"})
+    command = Command((program.path, *words), cwd=cwd or project.cwd, timeout=limit, env={**plain(), "NO_COLOR": "1"})
     try:
         result = capture(command)
     except CommandError:

@@ -196,6 +196,17 @@ def test_a_key_in_the_working_tree_is_found_whatever_the_file_is_called(shop: Sh
     assert shop.ids("secrets") == []
 
 
+@pytest.mark.parametrize("setting", [{"TRIVY_SKIP_FILES": "**/*.env"}, {"TRIVY_SEVERITY": "LOW"}])
+def test_settings_of_the_caller_do_not_hide_a_key(shop: Shop, setting: dict[str, str]) -> None:
+    (shop.project_dir / "prod.env").write_text(f"KEY={KEY}\n")
+    assert "aws-access-key-id" in shop.inv("scan.secrets", code=5, **setting).stdout
+
+
+def test_settings_of_the_caller_do_not_hide_a_fault(shop: Shop) -> None:
+    shop.write("FROM debian\nCOPY x /x\nUSER 1000:1000\n")
+    assert "DL3006" in shop.inv("scan.dockerfiles", code=5, HADOLINT_IGNORE="DL3006").stdout
+
+
 def test_what_git_ignores_is_nobodys_leak(shop: Shop) -> None:
     shop.commit(".gitignore", "secrets/\n")
     (shop.project_dir / "secrets").mkdir()
