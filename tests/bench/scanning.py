@@ -15,7 +15,8 @@ def run() -> list[Figure]:
         git = ["git", "-C", str(sample.project_dir), "-c", "user.name=b", "-c", "user.email=b@example.com"]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "sample"]):
             subprocess.run([*git, *words], check=True, capture_output=True)
-        seconds(sample.command("scan", "--force"), env)  # builds; does not count
+        seconds(sample.command("build", "--env", "test"), env)
+        seconds(sample.command("scan", "--force"), env)  # builds the scanners; does not count
         first = seconds(sample.command("scan", "--force"), env)
         second = statistics.median(seconds(sample.command("scan"), env) for _ in range(5))
     return [Figure("inv scan with nothing new ÷ the first inv scan", second, first, 0.10)]
