@@ -47,7 +47,7 @@ def test_a_service_that_is_never_healthy_fails_after_the_health_timeout(small: S
     checkout = small(compose)
     started = time.monotonic()
     result = checkout.inv("deploy.dev", code=4, HEALTH_TIMEOUT="2s")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 45
     assert "not healthy within 2.0 s (HEALTH_TIMEOUT)" in result.stderr
 
 

@@ -265,6 +265,6 @@ def test_a_hook_that_takes_too_long_is_ended(shop: Checkout) -> None:
     hook(shop, "pre-deploy", "exec sleep 60")
     started = time.monotonic()
     said = shop.inv("deploy.dev", code=3, HOOK_TIMEOUT="1s", SLIPWAY_HOOKS_DIR=str(shop.project_dir / "hooks")).stderr
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 45
     assert "pre-deploy says no" in said
     assert running(shop.projects[0]) == ""

@@ -29,7 +29,7 @@ def sh(script: str, *words: str, **fields: object) -> Command:
     return Command(("sh", "-c", script, "sh", *words), **fields)  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Wait for a condition; returns whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -258,12 +258,13 @@ def test_bytes_that_are_no_text_do_not_stop_the_lines() -> None:
     assert list(Runner().lines(sh(r"printf 'a\377b\n'"))) == ["a\N{REPLACEMENT CHARACTER}b\n"]
 
 
-def test_captured_commands_run_side_by_side() -> None:
-    started = time.monotonic()
-    running = [start(sh("sleep 0.3; echo $1", str(number))) for number in range(4)]
+def test_captured_commands_run_side_by_side(tmp_path: Path) -> None:
+    wait_for_all = (
+        'cd "$1"; touch "$2"; until [ -e 0 ] && [ -e 1 ] && [ -e 2 ] && [ -e 3 ]; do sleep 0.05; done; echo $2'
+    )
+    running = [start(sh(wait_for_all, str(tmp_path), str(number), timeout=60)) for number in range(4)]
 
     assert [one.result().stdout for one in running] == ["0\n", "1\n", "2\n", "3\n"]
-    assert time.monotonic() - started < 0.9
 
 
 def test_the_environment_is_added_to_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +322,7 @@ def test_the_lines_come_as_they_are_written() -> None:
     started = time.monotonic()
 
     assert next(lines) == "first\n"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     lines.close()  # type: ignore[attr-defined]
 
 
@@ -355,7 +356,7 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
     assert caught.value.exit_code == 124
     assert "not done within 0.3 s" in caught.value.message
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     assert not alive(int(mark.read_text(encoding="utf-8")))
 
 
@@ -366,7 +367,7 @@ def test_a_captured_command_that_takes_too_long_is_ended() -> None:
         capture(Command(("sleep", "30"), timeout=0.2))
 
     assert (caught.value.exit_code, caught.value.message) == (124, "sleep 30: no answer within 0.2 s")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
 
 
 def test_the_time_limit_holds_while_the_error_output_is_read() -> None:
@@ -377,7 +378,7 @@ except CommandError as error:
     sys.exit(error.exit_code)
 """
 
-    assert run_script(program, seconds=5).returncode == 124
+    assert run_script(program, seconds=25).returncode == 124
 
 
 # Signals: a script of ours is the parent, as `inv` is
