@@ -211,10 +211,9 @@ class Runner:
         """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
         started: list[subprocess.Popen[str]] = []
         try:
-            with contextlib.nullcontext() if forwarding.kept_back() else forwarding.forwarding(started, received):
+            with _nothing() if forwarding.kept_back() else forwarding.forwarding(started, received) as catch_up:
                 started.append(self._popen(command, stdout, stderr))
-                for number in received:
-                    started[0].send_signal(number)
+                catch_up()
                 yield started[0]
         finally:
             for process in started:
@@ -325,6 +324,11 @@ class Beside:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(forwarding.GRACE)
             _end(process)
+
+
+@contextlib.contextmanager
+def _nothing() -> Iterator[Callable[[], None]]:
+    yield lambda: None
 
 
 @contextlib.contextmanager

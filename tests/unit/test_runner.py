@@ -562,6 +562,29 @@ except StoppedError as error:
     assert got.read_text(encoding="utf-8") == "x"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_child_is_there_reaches_it_at_a_terminal(number: int) -> None:
+    program = f"""
+import subprocess
+from tasks.host.forwarding import forwarding
+started, received = [], []
+with forwarding(started, received) as catch_up:
+    signal.raise_signal({number})
+    started.append(subprocess.Popen(["sleep", "60"]))
+    catch_up()
+    ended = started[0].wait()
+sys.exit((ended, received) != ({-number}, [{number}]))
+"""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PYTHON, script(program))
+    try:
+        _, status = os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+    assert status == 0
+
+
 def test_a_stream_whose_reader_has_gone_ends_as_a_closed_pipe() -> None:
     program = """
 try:
