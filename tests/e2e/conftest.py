@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .advisories import Fixture, built
+from .lean import Lean, make_lean
 from .support import (
     NOT_COPIED,
     ROOT,
@@ -79,3 +80,37 @@ def advisories() -> Iterator[Fixture]:
     """A small vulnerability database, and images with what it knows of. A fixture: no scan with it is a real one."""
     with built() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def fresh_lean(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Iterator[Callable[[], Lean]]:
+    """Make a lean stack that has not been deployed yet."""
+    made: list[Lean] = []
+
+    def make() -> Lean:
+        name = f"slipway-lean-{os.getpid()}-{next(_NUMBERS)}"
+        made.append(make_lean(tmp_path_factory.mktemp("lean") / "project", name, f"{sample.project}/nginx:dev"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        remove(one.project)
+    assert [left for one in made for left in leftovers(one.project)] == []
+
+
+@pytest.fixture(scope="module")
+def shared_lean(fresh_lean: Callable[[], Lean]) -> Lean:
+    """The stack of most tests: a deploy that fails leaves it as it was."""
+    lean = fresh_lean()
+    lean.inv("deploy.dev")
+    return lean
+
+
+@pytest.fixture
+def lean(shared_lean: Lean) -> Iterator[Lean]:
+    """The shared stack, serving a version that the test knows."""
+    shared_lean.write()
+    shared_lean.version("one")
+    shared_lean.inv("deploy.dev")
+    yield shared_lean
+    assert shared_lean.orphans() == []

@@ -1,5 +1,6 @@
 """A proxy, a service and a migration, all from the image of the sample's proxy: a deploy takes seconds."""
 
+import itertools
 import json
 import os
 import signal
@@ -55,6 +56,7 @@ GOOD = "exec nginx -c /app.conf -g 'daemon off;'"
 CRASHES = "exit 7"
 NEVER_READY = "exec sleep infinity"
 CRASHES_LATER = "nginx -c /app.conf; sleep 1.5; exit 7"
+_VERSIONS = itertools.count()
 _DOCKERFILE = "FROM IMAGE\nCOPY app.conf run.sh migrate.sh /\n"
 
 
@@ -208,3 +210,42 @@ def struck(
         events.kill()
         events.communicate()
         thread.join()
+
+
+def version(lean: Lean) -> str:
+    """Make another version and return what it answers."""
+    text = f"v{next(_VERSIONS)}"
+    lean.version(text)
+    return text
+
+
+def created(action: str, name: str) -> bool:
+    return action == "create" and "-app-" in name
+
+
+def started(action: str, name: str) -> bool:
+    return action == "start" and "-app-" in name
+
+
+def written(action: str, name: str) -> bool:
+    return action.startswith("exec_start: mv") and "-front-" in name
+
+
+def reloaded(action: str, name: str) -> bool:
+    return action == "kill" and "-front-" in name
+
+
+def ready(action: str, name: str) -> bool:
+    return action == "health_status: healthy" and "-app-" in name
+
+
+def stopping(action: str, name: str) -> bool:
+    return action == "kill" and "-app-" in name
+
+
+def stopped(action: str, name: str) -> bool:
+    return action == "die" and "-app-" in name
+
+
+def removed(action: str, name: str) -> bool:
+    return action == "destroy" and "-app-" in name

@@ -1,62 +1,16 @@
-"""Rollouts: what serves goes on serving, whatever fails or is killed, and the report says what failed."""
+"""Rollouts: what serves goes on serving, whatever fails, and the report says what failed."""
 
-import itertools
 import json
-import os
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from .lean import CRASHES, CRASHES_LATER, GOOD, NEVER_READY, Lean, make_lean, struck
-from .support import Sample, docker, leftovers, remove
+from .lean import CRASHES, CRASHES_LATER, GOOD, NEVER_READY, Lean, ready, version
+from .support import Sample, docker
 from .traffic import traffic
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Iterator[Callable[[], Lean]]:
-    """Make a lean stack that has not been deployed yet."""
-    made: list[Lean] = []
-
-    def make() -> Lean:
-        name = f"slipway-lean-{os.getpid()}-{next(_NUMBERS)}"
-        made.append(make_lean(tmp_path_factory.mktemp("lean") / "project", name, f"{sample.project}/nginx:dev"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        remove(one.project)
-    assert [left for one in made for left in leftovers(one.project)] == []
-
-
-@pytest.fixture(scope="module")
-def shared(fresh: Callable[[], Lean]) -> Lean:
-    """The stack of most tests: a deploy that fails leaves it as it was."""
-    lean = fresh()
-    lean.inv("deploy.dev")
-    return lean
-
-
-@pytest.fixture
-def lean(shared: Lean) -> Iterator[Lean]:
-    """The shared stack, serving a version that the test knows."""
-    shared.write()
-    shared.version("one")
-    shared.inv("deploy.dev")
-    yield shared
-    assert shared.orphans() == []
-
-
-def version(lean: Lean) -> str:
-    """Make another version and return what it answers."""
-    text = f"v{next(_NUMBERS)}"
-    lean.version(text)
-    return text
 
 
 def failed(lean: Lean, step: str, reason: str, **extra: str) -> dict[str, Any]:
@@ -88,9 +42,7 @@ def failed(lean: Lean, step: str, reason: str, **extra: str) -> dict[str, Any]:
 def test_an_image_that_does_not_serve_is_taken_back(lean: Lean, run: str, reason: str) -> None:
     lean.version("two", run)
     lean.write(deploy={"update_config": {"monitor": "4s"}})
-    started = time.monotonic()
     failed(lean, "blue-green app", reason, HEALTH_TIMEOUT="3s" if run == NEVER_READY else "60s")
-    assert time.monotonic() - started < 30
 
 
 def test_a_migration_that_fails_is_the_step_that_is_named(lean: Lean) -> None:
@@ -128,8 +80,10 @@ def test_a_failure_takes_back_what_other_services_got_in_the_same_deploy(lean: L
     assert "A=b" not in side["Config"]["Env"], "an earlier image with the new configuration is no earlier release"
 
 
-def test_a_first_deploy_that_fails_leaves_nothing_but_the_volumes_that_were_there(fresh: Callable[[], Lean]) -> None:
-    lean = fresh()
+def test_a_first_deploy_that_fails_leaves_nothing_but_the_volumes_that_were_there(
+    fresh_lean: Callable[[], Lean],
+) -> None:
+    lean = fresh_lean()
     lean.write(more={"side": {"image": lean.image, "entrypoint": ["sleep", "infinity"], "volumes": ["data:/data"]}})
     file = lean.project_dir / "compose.yaml"
     model = json.loads(file.read_text())
@@ -145,153 +99,6 @@ def test_a_first_deploy_that_fails_leaves_nothing_but_the_volumes_that_were_ther
     assert docker("ps", "-aq", "--filter", project) == ""
     assert docker("network", "ls", "-q", "--filter", project) == ""
     assert docker("volume", "ls", "-q", "--filter", project) == kept
-
-
-def created(action: str, name: str) -> bool:
-    return action == "create" and "-app-" in name
-
-
-def started(action: str, name: str) -> bool:
-    return action == "start" and "-app-" in name
-
-
-def written(action: str, name: str) -> bool:
-    return action.startswith("exec_start: mv") and "-front-" in name
-
-
-def reloaded(action: str, name: str) -> bool:
-    return action == "kill" and "-front-" in name
-
-
-def ready(action: str, name: str) -> bool:
-    return action == "health_status: healthy" and "-app-" in name
-
-
-def stopping(action: str, name: str) -> bool:
-    return action == "kill" and "-app-" in name
-
-
-def stopped(action: str, name: str) -> bool:
-    return action == "die" and "-app-" in name
-
-
-def removed(action: str, name: str) -> bool:
-    return action == "destroy" and "-app-" in name
-
-
-_MOMENTS = (created, started, ready, written, reloaded, stopping, stopped, removed)
-
-
-@pytest.mark.parametrize("moment", _MOMENTS, ids=[one.__name__ for one in _MOMENTS])
-def test_what_a_sigkill_leaves_is_finished_or_undone_by_the_next_deploy(
-    lean: Lean, moment: Callable[[str, str], bool]
-) -> None:
-    wanted = version(lean)
-    with traffic(lean.port, None, 60) as found:
-        with struck(lean, ("deploy.dev",), moment, signal.SIGKILL) as task:
-            assert task.wait(60) == -signal.SIGKILL
-        result = lean.json("deploy.dev")
-    assert found.failures == []
-    finished(lean, wanted, result)
-
-
-def test_a_sigkill_while_a_release_is_recorded_leaves_it_to_the_next_deploy(lean: Lean) -> None:
-    wanted = version(lean)
-
-    def recorded(action: str, name: str) -> bool:
-        return action == "tag" and name.startswith(lean.project) and "release" in name
-
-    with struck(lean, ("deploy.dev",), recorded, signal.SIGKILL, kind="image") as task:
-        assert task.wait(60) == -signal.SIGKILL
-    finished(lean, wanted, lean.json("deploy.dev"))
-
-
-@pytest.mark.parametrize("reloads", [1, 2], ids=["in the watch period", "on the way back"])
-def test_a_sigkill_before_a_release_is_proven_leaves_it_to_the_next_deploy(lean: Lean, reloads: int) -> None:
-    lean.version("two", CRASHES_LATER)
-    lean.write(deploy={"update_config": {"monitor": "4s"}})
-    with traffic(lean.port, None, 60) as found:
-        with struck(lean, ("deploy.dev",), reloaded, signal.SIGKILL, skip=reloads) as task:
-            assert task.wait(60) == -signal.SIGKILL
-        wanted = version(lean)
-        result = lean.json("deploy.dev")
-    assert found.failures == []
-    finished(lean, wanted, result)
-
-
-def test_a_sigkill_in_a_roll_back_leaves_it_to_the_next_deploy(lean: Lean) -> None:
-    wanted = version(lean)
-    lean.inv("deploy.dev")
-    with struck(lean, ("deploy.rollback", "--env", "dev"), written, signal.SIGKILL) as task:
-        assert task.wait(60) == -signal.SIGKILL
-    finished(lean, wanted, lean.json("deploy.dev"))
-
-
-def test_a_deploy_that_fails_after_one_that_was_killed_goes_back_to_the_release_before_both(lean: Lean) -> None:
-    side = {"image": lean.image, "entrypoint": ["sleep", "infinity"], "stop_grace_period": "0s"}
-    after = {"depends_on": {"app": {"condition": "service_healthy"}}}
-    lean.write(more={"side": {**side, **after, "environment": {"A": "a"}}})
-    lean.inv("deploy.dev")
-    before = lean.running()
-    front = docker("inspect", "--format", "{{.Id}}", f"{lean.project}-front-1")
-    version(lean)
-    lean.write(more={"side": {**side, **after, "environment": {"A": "b"}}, "new": side}, environment={"B": "c"})
-    with struck(lean, ("deploy.dev",), removed, signal.SIGKILL) as task:
-        assert task.wait(60) == -signal.SIGKILL
-    assert lean.running() != before, "one service is new, the others are not"
-    lean.version("three", CRASHES)
-    with traffic(lean.port, None, 40) as found:
-        result = lean.inv("deploy.dev", "--json", code=4)
-    assert found.failures == []
-    assert json.loads(result.stdout)["outcome"] == "rolled-back"
-    assert lean.answer() == "one"
-    assert lean.running() == before
-    assert docker("inspect", "--format", "{{.Id}}", f"{lean.project}-front-1") == front, "what had not changed stays"
-    said = docker("inspect", "--format", "{{.Config.Env}}", lean.hidden()[0], f"{lean.project}-side-1")
-    assert "B=c" not in said
-    assert "A=a" in said
-    docker("rm", "-f", f"{lean.project}-side-1")
-
-
-def finished(lean: Lean, wanted: str, result: dict[str, Any]) -> None:
-    """Hold that a deploy after a killed one left what it should."""
-    assert result["outcome"] in ("deployed", "unchanged")
-    assert lean.answer() == wanted
-    assert lean.orphans() == []
-    assert len(lean.running()["app"]) == 1
-    newest = lean.json("deploy.history")["releases"][0]
-    assert newest["current"]
-    assert newest["images"]["app"] == lean.running()["app"][0], "what serves is recorded"
-    assert lean.json("deploy.dev")["outcome"] == "unchanged"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", [started, reloaded], ids=["before the switch", "after it"])
-def test_a_signal_ends_a_deploy_with_the_earlier_release_serving(
-    lean: Lean, number: signal.Signals, moment: Callable[[str, str], bool]
-) -> None:
-    before = lean.running()
-    version(lean)
-    lean.write(deploy={"update_config": {"monitor": "3s"}})
-    skip = int(moment is reloaded)  # before the switch the proxy is told of the new names
-    with traffic(lean.port, None, 40) as found, struck(lean, ("deploy.dev", "--json"), moment, number, skip) as task:
-        assert task.wait(60) == 128 + number
-        assert task.stdout
-        assert json.loads(task.stdout.read())["outcome"] == "rolled-back"
-    assert found.failures == []
-    assert lean.answer() == "one"
-    assert lean.running() == before
-    assert lean.json("deploy.history")["releases"][0]["outcome"] == "rolled-back"
-
-
-def test_the_way_back_is_not_ended_by_a_signal(lean: Lean) -> None:
-    before = lean.running()
-    lean.version("two", CRASHES_LATER)
-    lean.write(deploy={"update_config": {"monitor": "4s"}})
-    with struck(lean, ("deploy.dev",), reloaded, signal.SIGTERM, skip=2) as task:
-        assert task.wait(60) in (4, 128 + signal.SIGTERM)
-    assert lean.running() == before
-    assert lean.answer() == "one"
 
 
 def test_a_roll_back_brings_services_and_configuration_of_then(lean: Lean) -> None:
@@ -313,9 +120,9 @@ def test_a_roll_back_brings_services_and_configuration_of_then(lean: Lean) -> No
     assert "A=b" not in app["Config"]["Env"]
 
 
-def test_a_way_back_that_fails_is_told_as_it_is(fresh: Callable[[], Lean]) -> None:
+def test_a_way_back_that_fails_is_told_as_it_is(fresh_lean: Callable[[], Lean]) -> None:
     """The earlier image is not able to start any more: as when what it needs has gone."""
-    lean = fresh()
+    lean = fresh_lean()
     gate = lean.project_dir / "conf" / "gate"
     gate.touch()
     volume = {"volumes": ["./conf:/conf:ro"]}
