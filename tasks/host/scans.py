@@ -80,15 +80,15 @@ def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json
     for name in chosen:
         KINDS[name]().ready(project, force)
     made = reports.new_run(project.settings)
-    before = scan_baseline.find(project, made) if new else None
+    base = scan_baseline.find(project) if new else None
     found = look(project, made, chosen, force)
-    report = judge(project, found, accepted, before, new)
-    facts = _facts(project, made, chosen)
+    report = judge(project, found, accepted, base.known if base else None, new)
+    facts = {**_facts(project, made, chosen), "new_since": base.document() if base else None}
     document = scan_reports.write(report, made, facts)
     if json:
         emit_json(document)
     else:
-        scan_reports.show(report, complete=set(kinds) == set(planner.KINDS))
+        scan_reports.show(report, set(kinds) == set(planner.KINDS), base.text if base else "")
     _end(report, made)
 
 
@@ -96,7 +96,7 @@ def judge(
     project: Project,
     found: Sequence[Scan],
     accepted: Sequence[Accepted],
-    before: frozenset[tuple[str, str]] | None = None,
+    before: frozenset[str] | None = None,
     new: bool = False,
 ) -> Report:
     """Return what the gate of the profile says of what was found."""
