@@ -32,12 +32,14 @@ class Kind:
     parts: Callable[[Project], Mapping[str, str]]
     # Looks whether it can begin at all, and forgets what it remembers by itself when it is told to.
     ready: Callable[[Project, bool], object] = lambda _project, _force: None
+    # Gives the process that checks what is known already.
+    hand_over: Callable[[Project, Run], object] = lambda _project, _run: None
 
 
 def _code() -> Kind:
     from . import code_scans
 
-    return Kind(code_scans.check, code_scans.parts)
+    return Kind(code_scans.check, code_scans.parts, hand_over=code_scans.hand_over)
 
 
 def _images() -> Kind:
@@ -169,6 +171,7 @@ class _Processes:
         with self._project.runner.beside() as children:
             for name in names:
                 directory = self._run.suite(f"scan-{name}")
+                KINDS[name]().hand_over(self._project, self._run)
                 command = _command(self._project, name, self._run)
                 running[children.start(command, directory / "scan.out", directory / "scan.log")] = name
                 note(f"{name}: scanning")
