@@ -13,7 +13,7 @@ from ..plan.testing import stage_parts
 from ..plan.unit import Box, Facts, without_stage
 from . import boxes, go_database
 from .project import Project
-from .reports import Run, read_report
+from .reports import Run, read_json, read_report, write_json
 from .unit_tests import refuse_remote
 
 KIND = "code"
@@ -21,13 +21,32 @@ KIND = "code"
 
 def parts(project: Project) -> dict[str, str]:
     """Return what the result depends on: sources, stages, and the date of the advisories."""
-    database = go_database.find(project)
+    database = project.go_database
     inputs = project.build_inputs()
     stages = [(one, planner.STAGE) for one in project.stack.built()]
     return {
         **stage_parts(stages, inputs, project.version, project.profile),
         "go advisories": f"{project.profile.text('SCAN_GO_DB')} {database.date or database.missing}",
     }
+
+
+def hand_over(project: Project, run: Run) -> None:
+    """Write down what is known of the database, so that the process that scans does not ask for it again."""
+    run.suite(f"scan-{KIND}")
+    write_json(_handed(run), vars(project.go_database))
+
+
+def handed_over(project: Project, run: Run) -> Database:
+    """Return the database as it was handed over; what was not is asked for."""
+    found = read_json(_handed(run))
+    try:
+        return Database(**found) if isinstance(found, dict) else project.go_database
+    except TypeError:
+        return project.go_database
+
+
+def _handed(run: Run) -> Path:
+    return run.path(f"scan-{KIND}") / "go-database.json"
 
 
 def check(project: Project, run: Run, tools: Sequence[Tool] = planner.TOOLS) -> list[Scan]:
@@ -67,7 +86,7 @@ def services(project: Project) -> list[Service]:
 
 
 def _database(project: Project, run: Run, chosen: Sequence[Service]) -> Database:
-    found = go_database.find(project)
+    found = handed_over(project, run)
     if project.runner.dry or found.directory or found.missing:
         return found
     contexts = [Path(one.recipe().context) for one in chosen if one.recipe().context.startswith("/")]

@@ -25,6 +25,7 @@ from .runner import Pending, Result, Runner, start
 _NO_CONTEXT = re.compile(r'context "([^"]*)": context not found')
 
 if TYPE_CHECKING:
+    from ..plan.code_scan import Database
     from .engine import Engine
 
 
@@ -52,6 +53,13 @@ class Project:
     def elsewhere(self, environment: str) -> "Project":
         """Return another environment of the same project."""
         return Project(self._context, environment)
+
+    @functools.cached_property
+    def go_database(self) -> "Database":
+        """The Go vulnerability database that SCAN_GO_DB names, asked for its date once."""
+        from . import go_database  # only scans of code pay for it
+
+        return go_database.find(self)
 
     @functools.cached_property
     def wide(self) -> "Project":

@@ -18,7 +18,7 @@ from ..plan.release import Basis, Before, Pinned, Release
 from ..plan.rollout import Move, Source
 from ..plan.stack import Stack, parse
 from ..plan.units import show_duration
-from . import backups, builds, records, sboms, smoke_tests
+from . import backups, builds, records, sboms, scan_baseline, smoke_tests
 from .forwarding import postponed, undisturbed
 from .output import note
 from .project import Project, model
@@ -368,7 +368,10 @@ class Deployment:
     def _recorded(self, fresh: Release, kept: Mapping[str, Any] | None) -> Release:
         project = self._project
         images = dict(fresh.images) or records.images(project)
-        told = {"images": images, "evidence": {**fresh.evidence, **sboms.evidence(project, images.values())}}
+        # What is promoted, or brought back, keeps what its own scan found.
+        scanned = scan_baseline.evidence(project, fresh.commit)
+        evidence = {**scanned, **fresh.evidence, **sboms.evidence(project, images.values())}
+        told = {"images": images, "evidence": evidence}
         done = Release(**{**vars(fresh), **told, "seconds": round(time.monotonic() - self._started, 1)})
         pinned = planner.pinned(kept or model(project.model_text), images)
         self._step("record", lambda: records.write(project, done, pinned))

@@ -25,11 +25,16 @@ def write(report: Report, run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def show(report: Report, complete: bool) -> None:
-    """Print the counts, the findings and the scanners; ``complete`` when every kind was looked at."""
+def show(report: Report, complete: bool, since: str = "") -> None:
+    """Print the counts, the findings and the scanners.
+
+    ``complete`` when every kind was looked at, ``since`` says what the findings are new to.
+    """
     counts = report.counts()
     told = ", ".join(f"{counts[one]} {one}" for one in SEVERITIES if counts[one]) or "none"
     accepted = sum(one.accepted is not None for one in report.findings)
+    if since:
+        emit(f"compared: {since}")
     emit(f"findings: {told}{f' ({accepted} more accepted)' if accepted else ''}")
     if report.findings:
         emit("")

@@ -32,12 +32,14 @@ class Kind:
     parts: Callable[[Project], Mapping[str, str]]
     # Looks whether it can begin at all, and forgets what it remembers by itself when it is told to.
     ready: Callable[[Project, bool], object] = lambda _project, _force: None
+    # Gives the process that checks what is known already.
+    hand_over: Callable[[Project, Run], object] = lambda _project, _run: None
 
 
 def _code() -> Kind:
     from . import code_scans
 
-    return Kind(code_scans.check, code_scans.parts)
+    return Kind(code_scans.check, code_scans.parts, hand_over=code_scans.hand_over)
 
 
 def _images() -> Kind:
@@ -80,15 +82,15 @@ def run(c: Context, env: str, kinds: Sequence[str], new: bool, force: bool, json
     for name in chosen:
         KINDS[name]().ready(project, force)
     made = reports.new_run(project.settings)
-    before = scan_baseline.find(project, made) if new else None
+    base = scan_baseline.find(project) if new else None
     found = look(project, made, chosen, force)
-    report = judge(project, found, accepted, before, new)
-    facts = _facts(project, made, chosen)
+    report = judge(project, found, accepted, base.known if base else None, new)
+    facts = {**_facts(project, made, chosen), "new_since": base.document() if base else None}
     document = scan_reports.write(report, made, facts)
     if json:
         emit_json(document)
     else:
-        scan_reports.show(report, complete=set(kinds) == set(planner.KINDS))
+        scan_reports.show(report, set(kinds) == set(planner.KINDS), base.text if base else "")
     _end(report, made)
 
 
@@ -96,7 +98,7 @@ def judge(
     project: Project,
     found: Sequence[Scan],
     accepted: Sequence[Accepted],
-    before: frozenset[tuple[str, str]] | None = None,
+    before: frozenset[str] | None = None,
     new: bool = False,
 ) -> Report:
     """Return what the gate of the profile says of what was found."""
@@ -169,6 +171,7 @@ class _Processes:
         with self._project.runner.beside() as children:
             for name in names:
                 directory = self._run.suite(f"scan-{name}")
+                KINDS[name]().hand_over(self._project, self._run)
                 command = _command(self._project, name, self._run)
                 running[children.start(command, directory / "scan.out", directory / "scan.log")] = name
                 note(f"{name}: scanning")

@@ -8,6 +8,7 @@ from typing import Any
 from .dockerfile import logical_lines
 from .finding import CRITICAL, HIGH, LOW, MEDIUM, Finding
 from .schema import is_secret_name, url_passwords
+from .sockets import is_engine_socket
 from .stack import Service
 
 SCANNER = "slipway"
@@ -15,7 +16,6 @@ _DANGEROUS = {
     "ALL", "BPF", "DAC_READ_SEARCH", "MAC_ADMIN", "NET_ADMIN", "PERFMON", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE",
     "SYS_PTRACE", "SYS_RAWIO", "SYS_TIME",
 }  # fmt: skip
-_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
 # What a mount of these, or of a directory above them, gives away is the machine itself.
 _HOST = ("/boot", "/dev", "/etc", "/home", "/lib", "/proc", "/root", "/run", "/sys", "/usr", "/var/lib", "/var/run")
 _ROOT = ("0", "root")
@@ -107,7 +107,7 @@ def _mounts(raw: Mapping[str, Any], fault: Any, directory: str) -> Iterator[Find
             continue
         source = str(one.get("source") or "")
         place = f"volumes: {source}"
-        if source.endswith(_SOCKETS):
+        if is_engine_socket(source):
             yield fault(9, CRITICAL, place, "who has the engine's socket is root on the host", "do not mount it")
         elif source == "/" or (any(source == top or top.startswith(f"{source}/") or source.startswith(f"{top}/")
                                   for top in _HOST) and not _inside(source, directory)):  # fmt: skip

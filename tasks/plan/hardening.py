@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .finding import CRITICAL, HIGH, LOW, MEDIUM, SEVERITIES, Finding, merged
+from .sockets import is_engine_socket
 from .units import show_size
 
 BENCHMARK = "CIS Docker Benchmark v1.6.0"
@@ -36,7 +37,6 @@ DEFAULT_CAPABILITIES = frozenset(
 )
 _ALL = "ALL"
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
 _SOCKET_DIRECTORIES = ("/", "/run", "/var", "/var/run")
 # The benchmark's own list, and what gives the host away as well.
 _SENSITIVE = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr", "/root", "/var", "/var/lib/docker")
@@ -247,8 +247,8 @@ def _shared(one: Confined, _host: Host) -> Iterator[Difference]:
 def _reached(one: Confined, _host: Host) -> Iterator[Difference]:
     for mount in one.mounts:
         source = mount.source.rstrip("/") or "/"
-        if source.endswith(_SOCKETS) or source in _SOCKET_DIRECTORIES:
-            what = "the engine's socket" if source.endswith(_SOCKETS) else f"{source}, where the engine's socket is"
+        if is_engine_socket(source) or source in _SOCKET_DIRECTORIES:
+            what = "the engine's socket" if is_engine_socket(source) else f"{source}, where the engine's socket is"
             yield "5.32", CRITICAL, f"mounts {what}: that is root on the host", f"remove the mount {mount.shown()}"
         if source in _SENSITIVE or f"{source}/".startswith(_SENSITIVE_BELOW):
             how = "" if mount.writable else ", read-only"

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from .baseline import identity
 from .finding import CRITICAL, HIGH, INVALID, LOW, MEDIUM, UNCHECKED, UNKNOWN, Scan
-from .scan import Judged, Report, identity
+from .scan import Judged, Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {CRITICAL: "error", HIGH: "error", MEDIUM: "warning", LOW: "note", UNKNOWN: "warning"}

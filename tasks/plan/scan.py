@@ -1,11 +1,11 @@
 """Whether what the scanners found may go to production, and how that is told."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .baseline import fingerprint
 from .finding import CLEAN, FOUND, INVALID, SEVERITIES, SKIPPED, UNCHECKED, Finding, Scan, merged, printable
 from .profile import Profile
 
@@ -14,7 +14,6 @@ PASSED, FAILED = "passed", "failed"
 KINDS = ("code", "dockerfiles", "images", "secrets")
 VULNERABILITIES = "vulnerabilities"  # how the name of a scan ends whose findings may have a version that mends them
 NONE = "none"
-_LINE = re.compile(r"(?::\d+)+\Z")
 _WORST = SEVERITIES[:-1]
 
 
@@ -82,6 +81,7 @@ class Report:
     expired: tuple[Accepted, ...] = ()
     unused: tuple[Accepted, ...] = ()
     reasons: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()  # of all that was found, not only of what is told
 
     def counts(self) -> dict[str, int]:
         """Return how many findings nobody answers for, by severity."""
@@ -99,6 +99,7 @@ class Report:
             "scanners": [one.document() for one in self.scans],
             "findings": [one.document() for one in self.findings],
             "expired": [vars(one) for one in self.expired],
+            "fingerprints": list(self.fingerprints),
         }
 
 
@@ -128,20 +129,6 @@ def _plain(one: Finding) -> Finding:
     return Finding(**{name: printable(str(value)) for name, value in vars(one).items()})
 
 
-def identity(id: str, where: str) -> tuple[str, str]:
-    """Return what a finding is known by over time: lines move, so its place counts without them."""
-    return id, _LINE.sub("", where)
-
-
-def known(document: object) -> frozenset[tuple[str, str]] | None:
-    """Return what the findings of an earlier report are known by, None when it is no report."""
-    try:
-        found = document["findings"]  # type: ignore[index]
-        return frozenset(identity(str(one["id"]), str(one["where"])) for one in found)
-    except (KeyError, TypeError):
-        return None
-
-
 def closes(found: Finding, set_: Gate, vulnerability: bool) -> bool:
     """Whether a finding is severe enough to close the gate; one of unknown severity counts as low."""
     if set_.fail_on == NONE or (set_.only_fixed and vulnerability and not found.fixed_in):
@@ -155,7 +142,7 @@ def judge(
     set_: Gate,
     accepted: Sequence[Accepted],
     today: str,
-    before: Collection[tuple[str, str]] | None = None,
+    before: Collection[str] | None = None,
     only_new: bool = False,
 ) -> Report:
     """Judge what the scanners found.
@@ -166,10 +153,11 @@ def judge(
     looked = tuple(plain(one) for one in scans)
     vulnerable = {id(found) for one in looked if one.name.endswith(VULNERABILITIES) for found in one.findings}
     alive = [one for one in accepted if not one.expired(today)]
-    judged = []
+    judged, seen = [], set()
     for found in merged(found for one in looked for found in one.findings):
         entry = next((one for one in alive if one.covers(found)), None)
-        new = before is None or identity(found.id, found.where) not in before
+        seen.add(mark := fingerprint(found.id, found.where))
+        new = before is None or mark not in before
         if new or not only_new:
             shut = entry is None and closes(found, set_, id(found) in vulnerable)
             judged.append(Judged(found, entry, new, shut))
@@ -177,7 +165,7 @@ def judge(
     used = {id(one.accepted) for one in judged}
     unused = tuple(one for one in alive if id(one) not in used)
     outcome, reasons = _outcome(looked, judged, expired, set_)
-    return Report(outcome, looked, tuple(judged), set_, expired, unused, reasons)
+    return Report(outcome, looked, tuple(judged), set_, expired, unused, reasons, tuple(sorted(seen)))
 
 
 def _outcome(

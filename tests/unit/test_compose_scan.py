@@ -56,6 +56,8 @@ def test_a_hardened_service_is_clean() -> None:
         ({"privileged": True}, "SLIP008", CRITICAL),
         (mount("/var/run/docker.sock", read_only=True), "SLIP009", CRITICAL),
         (mount("/run/containerd/containerd.sock"), "SLIP009", CRITICAL),
+        (mount("/run/buildkit/buildkitd.sock"), "SLIP009", CRITICAL),
+        (mount("/run/cri-dockerd.sock"), "SLIP009", CRITICAL),
         (mount("/", read_only=True), "SLIP010", HIGH),
         (mount("/var", read_only=True), "SLIP010", HIGH),
         (mount("/etc/ssl", read_only=True), "SLIP010", HIGH),

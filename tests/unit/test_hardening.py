@@ -96,6 +96,8 @@ def test_a_container_as_docker_run_makes_it_differs_in_all_that_can_be_said_in_c
         ({"network": "bridge"}, "CIS-5.30", "low"),
         ({"userns": "host"}, "CIS-5.31", "high"),
         ({"mounts": (Mount("/run/user/1000/docker.sock", "/s", False),)}, "CIS-5.32", "critical"),
+        ({"mounts": (Mount("/run/podman/podman.sock", "/s", False),)}, "CIS-5.32", "critical"),
+        ({"mounts": (Mount("/var/run/crio/crio.sock", "/s", False),)}, "CIS-5.32", "critical"),
         ({"mounts": (Mount("/var/run", "/s", False),)}, "CIS-5.32", "critical"),
     ],
 )

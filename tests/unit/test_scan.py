@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from support import profile
 
-from tasks.plan import accepted, sarif, scan, scan_page
+from tasks.plan import accepted, baseline, sarif, scan, scan_page
 from tasks.plan.accepted import Field, Raw
 from tasks.plan.errors import InputError
 from tasks.plan.finding import CLEAN, CRITICAL, FOUND, HIGH, INVALID, LOW, MEDIUM, UNCHECKED, UNKNOWN, Finding, Scan
@@ -170,7 +170,7 @@ def test_a_fault_in_the_file_names_its_line(fields: dict[str, str], expected: st
 
 
 def test_what_the_last_release_had_is_not_new_though_its_line_moved() -> None:
-    before = scan.known(judge([found(finding(where="src/a.go:3"))], DEFAULT, (), TODAY).document())
+    before = baseline.known(judge([found(finding(where="src/a.go:3"))], DEFAULT, (), TODAY).document())
 
     report = judge([found(finding(where="src/a.go:9"), finding(id="G404"))], DEFAULT, (), TODAY, before, True)
 
@@ -178,7 +178,7 @@ def test_what_the_last_release_had_is_not_new_though_its_line_moved() -> None:
 
 
 def test_without_an_earlier_report_everything_is_new() -> None:
-    assert scan.known({"no": "report"}) is None
+    assert baseline.known({"no": "report"}) is None
     assert len(judge([found(finding())], DEFAULT, (), TODAY, None, True).findings) == 1
 
 
