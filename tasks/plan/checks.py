@@ -1,5 +1,6 @@
 """What has to be green before a change lands."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from .command import Command
 from .errors import InputError
 
 # End-to-end tests wait more than they compute. A file's tests share a stack, so a file stays with one process.
-_SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+_SPREAD = (f"--numprocesses={min(4, (os.cpu_count() or 1) + 1)}", "--dist=loadfile")
 
 
 @dataclass(frozen=True)

@@ -121,11 +121,11 @@ def test_a_holder_on_another_host_that_was_killed_blocks_for_its_time_to_live_on
     checkout: Checkout, holder: Callable[..., Holder]
 ) -> None:
     root_only()
-    holder(host="runner", LOCK_TTL="3s").holds().kill()
+    holder(host="runner", LOCK_TTL="15s").holds().kill()
     refused = checkout.inv("deploy.dev", code=3).stderr
     assert "@runner since " in refused
     assert "(test)" in refused
-    said = checkout.inv("deploy.dev", "--wait", "20s").stderr
+    said = checkout.inv("deploy.dev", "--wait", "60s").stderr
     assert said.count("is locked by") == 1
     assert "took over the lock of" in said
     assert "it was not renewed for" in said
@@ -134,8 +134,8 @@ def test_a_holder_on_another_host_that_was_killed_blocks_for_its_time_to_live_on
 
 def test_a_lock_is_renewed_for_as_long_as_it_is_held(checkout: Checkout, holder: Callable[..., Holder]) -> None:
     root_only()
-    first = holder(host="runner", LOCK_TTL="2s").holds()
-    time.sleep(5)
+    first = holder(host="runner", LOCK_TTL="5s").holds()
+    time.sleep(10)
     assert " is locked by " in holder().line()
     assert first.verify() == "verified"
     assert locks(checkout) == [first.token]
