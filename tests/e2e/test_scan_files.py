@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -286,3 +287,27 @@ def test_what_has_not_changed_is_not_scanned_again(shop: Shop) -> None:
 
 def test_new_says_that_there_is_nothing_to_compare_with(shop: Shop) -> None:
     assert "--new: there is no release of this environment" in shop.inv("scan.dockerfiles", "--new").stderr
+
+
+def test_new_compares_with_what_the_record_of_the_release_carries(
+    small: Callable[..., Checkout], tmp_path: Path
+) -> None:
+    web = "image: IMAGE, command: [sleep, infinity], init: true, stop_grace_period: 0s, cap_add: [SYS_ADMIN]"
+    made = small(f"services: {{web: {{{web}}}}}\n")
+    git = ["git", "-C", str(made.project_dir), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    reports = {"SLIPWAY_REPORTS_DIR": str(tmp_path / "reports")}
+    made.inv("scan.dockerfiles", code=5, **reports)
+    made.inv("deploy.dev", **reports)
+    shutil.rmtree(tmp_path / "reports")
+
+    known = made.inv("scan.dockerfiles", "--new", **reports).stdout
+
+    assert known.startswith("compared: new since release 1 (")
+    assert "by its record" in known
+    compose = made.project_dir / "compose.yaml"
+    compose.write_text(compose.read_text().replace("init: true", "init: true, privileged: true"))
+    document = made.json("scan.dockerfiles", "--new", code=5, **reports)
+    assert [one["id"] for one in document["findings"] if one["closes"]] == ["SLIP008"]
+    assert (document["new_since"]["release"], document["new_since"]["base"]) == (1, "release record")
