@@ -29,7 +29,8 @@ def run(c: Context, fast: bool, only: tuple[str, ...]) -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
     rows, failed = [], []
-    for step in planner.select(planner.steps(str(where.root), _dockerfiles(where.root, where.project_dir)), fast, only):
+    steps = planner.steps(str(where.root), _dockerfiles(where.root, where.project_dir), os.cpu_count() or 1)
+    for step in planner.select(steps, fast, only):
         started = time.monotonic()
         try:
             runner.run(step.command)
