@@ -140,7 +140,7 @@ def make_broken(directory: Path, name: str, image: str, generator: str = "") -> 
     """Write the project of a broken server."""
     for part in ("envs", "conf", "tls"):
         (directory / part).mkdir(parents=True)
-    (directory / "conf" / "nginx.conf").write_text(_SERVER.format(padding="x" * 6000))
+    (directory / "conf" / "nginx.conf").write_text(_SERVER.format(padding="x" * 3500))
     certificate(directory / "tls", "good", "localhost", "20200101000000Z", "20991231000000Z")
     certificate(directory / "tls", "expired", "localhost", "20200101000000Z", "20200201000000Z")
     certificate(directory / "tls", "other", "elsewhere.example", "20200101000000Z", "20991231000000Z")
