@@ -5,12 +5,12 @@ from invoke import Context, task
 _JSON = "one JSON document on stdout"
 
 
-@task(auto_shortflags=False)
-def setup(c: Context) -> None:
+@task(help={"all": "also what only some profiles need: cosign"}, auto_shortflags=False)
+def setup(c: Context, all: bool = False) -> None:
     """Make this machine ready: Docker, engine, base images, secrets; `setup deploy.dev` goes on."""
     from .host import setups
 
-    setups.run(c)
+    setups.run(c, all)
 
 
 @task(

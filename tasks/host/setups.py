@@ -13,8 +13,11 @@ from .project import Project
 from .runner import Runner, available
 
 
-def run(c: Context) -> None:
-    """Make this machine ready; what is there already is left alone."""
+def run(c: Context, everything: bool) -> None:
+    """Make this machine ready; what is there already is left alone.
+
+    ``everything``: also the programs that no profile asks for.
+    """
     runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
     provision.install_and_start(runner)
     if runner.dry and machine.engine_version() is None:
@@ -23,11 +26,13 @@ def run(c: Context) -> None:
         raise Exit(code=0)
     project = Project(c)
     provision.write_local_layer(runner, provision.find_out(project))
+    sign = everything  # 70 MB that not everybody needs
     for name in files.environments():
         project = Project(c, name)
         provision.make_secrets(runner, project.profile, project.stack)
-        if signing.wanted(project.profile):  # 70 MB that others need not have
-            provision.install(runner, {signing.PROGRAM: signing.PROGRAM})
+        sign = sign or signing.wanted(project.profile)
+    if sign:
+        provision.install(runner, {signing.PROGRAM: signing.PROGRAM})
     project = Project(c)  # anew: the local layer may say something else now
     if provision.missing_bases(project):
         provision.bases(project)

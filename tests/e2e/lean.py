@@ -56,6 +56,7 @@ GOOD = "exec nginx -c /app.conf -g 'daemon off;'"
 CRASHES = "exit 7"
 NEVER_READY = "exec sleep infinity"
 CRASHES_LATER = "nginx -c /app.conf; sleep 1.5; exit 7"
+SICK_LATER = "nginx -c /app.conf -g 'daemon off;' & sleep 1.5; touch /tmp/sick; wait"  # it serves, and says it is sick
 _VERSIONS = itertools.count()
 _DOCKERFILE = "FROM IMAGE\nCOPY app.conf run.sh migrate.sh /\n"
 
@@ -81,7 +82,7 @@ class Lean(Checkout):
     def write(self, front: str = "", more: dict[str, Any] | None = None, **app: Any) -> None:
         """Write the Compose file; ``app`` are further fields of the service, ``more`` further services."""
         built = {"image": f"{self.project}/app:one", "build": "."}
-        probe = ["CMD", "curl", "-sf", "--max-time", "1", "-o", "/dev/null"]
+        probe = "test ! -e /tmp/sick && curl -sf --max-time 1 -o /dev/null http://127.0.0.1:8000/"
         health = {"interval": "500ms", "retries": 4, "start_period": "20s", "start_interval": "150ms"}
         model: dict[str, Any] = {
             "services": {
@@ -106,7 +107,7 @@ class Lean(Checkout):
                     "restart": "always",
                     "stop_grace_period": "2s",
                     "depends_on": {"migrate": {"condition": "service_completed_successfully"}},
-                    "healthcheck": {"test": [*probe, "http://127.0.0.1:8000/"], **health},
+                    "healthcheck": {"test": ["CMD-SHELL", probe], **health},
                     "x-slipway": {"rollout": "blue-green"},
                     "deploy": {"update_config": {"monitor": "500ms"}},
                     **app,

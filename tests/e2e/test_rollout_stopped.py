@@ -10,6 +10,7 @@ import pytest
 from .lean import (
     CRASHES,
     CRASHES_LATER,
+    SICK_LATER,
     Lean,
     created,
     ready,
@@ -54,8 +55,8 @@ def test_a_sigkill_while_a_release_is_recorded_leaves_it_to_the_next_deploy(lean
 
 @pytest.mark.parametrize("reloads", [1, 2], ids=["in the watch period", "on the way back"])
 def test_a_sigkill_before_a_release_is_proven_leaves_it_to_the_next_deploy(lean: Lean, reloads: int) -> None:
-    lean.version("two", CRASHES_LATER)
-    lean.write(deploy={"update_config": {"monitor": "4s"}})
+    lean.version("two", SICK_LATER)
+    lean.write(deploy={"update_config": {"monitor": "8s"}})
     with traffic(lean.port, None, 60) as found:
         with struck(lean, ("deploy.dev",), reloaded, signal.SIGKILL, skip=reloads) as task:
             assert task.wait(60) == -signal.SIGKILL
