@@ -175,13 +175,13 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool, wait: str = "
     if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
         confirm(f"roll {project.stack.project} back to {what}", yes)
     with outcomes.reported(project, json) as report, locks.held(project, "rollback", patience) as lock:
-        repairs.recover(project)
         now = releases.target(project, wanted)
         if now.id != target.id:
             raise RefusedError(
                 f"release {now.id} is what a roll back goes to by now, not {target.id}: somebody deployed meanwhile",
                 f"inv deploy.history --env {project.profile.environment} shows what serves",
             )
+        repairs.recover(project)
         report.release = releases.back_to(project, target, lock.verify, locks.who(), report.steps)
         _publish(project, lock, report)
     if not project.runner.dry:

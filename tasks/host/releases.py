@@ -62,7 +62,7 @@ def adopt(project: Project, verify: Callable[[], None], operator: str, steps: li
 
 def target(project: Project, wanted: int) -> Release:
     """Return the release that a roll back goes to."""
-    return planner.target(records.history(project), wanted)
+    return planner.target(records.history(project), wanted, project.engine.containers(project.stack.project))
 
 
 @contextmanager
@@ -172,8 +172,7 @@ class Deployment:
         name, step = self._project.profile.environment, self._steps[-1]["name"]
         with postponed():
             self._record_failure(fresh, planner.PAUSED, f"{step}: {error.message}")
-        last = planner.serving(self._known)
-        back = f", inv deploy.rollback --env {name} --to {last.id} goes back" if last else ""
+        back = f", inv deploy.rollback --env {name} goes back" if planner.serving(self._known) else ""
         raise PausedError(
             f"deploy of {self._project.stack.project} paused at {step}: {error.message}",
             "what served goes on serving, and the new containers stay to be looked at (update_config.failure_action: "

@@ -140,10 +140,21 @@ def serving(releases: Collection[Release]) -> Release | None:
     return next((one for one in newest_first(releases) if one.outcome == DEPLOYED), None)
 
 
-def target(releases: Collection[Release], wanted: int = 0) -> Release:
+def unfinished(releases: Collection[Release], containers: Collection[Container]) -> bool:
+    """Whether the last deploy ended without a release: it paused, or it was killed once other images ran."""
+    last, newest = serving(releases), next(iter(newest_first(releases)), None)
+    if last is None or newest is None:
+        return False
+    ids = {name: one.id for name, one in last.images.items()}
+    running = (one for one in containers if one.state == "running" and not one.oneoff)
+    return newest.outcome == PAUSED or any(one.image_id != ids.get(one.service, one.image_id) for one in running)
+
+
+def target(releases: Collection[Release], wanted: int = 0, containers: Collection[Container] = ()) -> Release:
     """Return the release that a roll back goes to: the one asked for, else the one before that which serves.
 
-    A roll back is a release of its own; the one before it is what it left, so the second of two goes further back.
+    After a deploy that ended without a release it is the one that was to be replaced. A roll back is a release of its
+    own; the one before it is what it left, so the second of two goes further back.
     Raises InputError for one that is not there, RefusedError when there is none before.
     """
     known = {one.id: one for one in releases if one.outcome == DEPLOYED}
@@ -155,6 +166,8 @@ def target(releases: Collection[Release], wanted: int = 0) -> Release:
     now = serving(releases)
     if now is None:
         raise RefusedError("there is no release to go back to", "inv deploy.history shows what there is")
+    if unfinished(releases, containers):
+        return now
     # After a roll back to release 3, before 3 is where the next one goes: 4 and up are what was left.
     original = now.of or now.id
     before = [one for one in newest_first(known.values()) if one.id < original and moved(one.images, now.images)]

@@ -66,6 +66,22 @@ def test_a_sigkill_before_a_release_is_proven_leaves_it_to_the_next_deploy(lean:
     finished(lean, wanted, result)
 
 
+@pytest.mark.parametrize("moment", [ready, removed], ids=["ready", "removed"])
+def test_a_roll_back_after_a_sigkill_goes_to_the_release_that_was_to_be_replaced(
+    lean: Lean, moment: Callable[[str, str], bool]
+) -> None:
+    before = lean.running()
+    version(lean)
+    with traffic(lean.port, None, 60) as found:
+        with struck(lean, ("deploy.dev",), moment, signal.SIGKILL) as task:
+            assert task.wait(60) == -signal.SIGKILL
+        lean.inv("deploy.rollback", "--env", "dev")
+    assert found.failures == []
+    assert lean.answer() == "one"
+    assert lean.running() == before
+    assert lean.orphans() == []
+
+
 def test_a_sigkill_in_a_roll_back_leaves_it_to_the_next_deploy(lean: Lean) -> None:
     wanted = version(lean)
     lean.inv("deploy.dev")

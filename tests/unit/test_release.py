@@ -11,6 +11,7 @@ from tasks.plan.release import (
     DEPLOYED,
     DOCUMENT_LABEL,
     FAILED,
+    PAUSED,
     ROLLED_BACK,
     Before,
     Pinned,
@@ -73,6 +74,23 @@ def test_after_a_roll_back_and_a_deploy_the_way_back_is_to_what_served() -> None
 
 def test_a_release_with_the_same_images_is_no_way_back() -> None:
     assert target([release(1), release(2, image="sha256:same"), release(3, image="sha256:same")]).id == 1
+
+
+def test_after_a_deploy_that_paused_the_way_back_is_to_what_serves() -> None:
+    assert target([release(1), release(2), release(3, PAUSED)]).id == 2
+    assert target([release(1), release(2, PAUSED), release(3)]).id == 1
+    assert target([release(1), release(2), release(3, PAUSED)], 1).id == 1
+
+
+def test_after_a_deploy_that_was_killed_the_way_back_is_to_the_release_that_it_was_to_replace() -> None:
+    known = [release(1), release(2)]
+    old, fresh = container("shop-web-1", image_id="sha256:2"), container("shop-web-2", image_id="sha256:x")
+    assert target(known, containers=[old]).id == 1
+    assert target(known, containers=[old, fresh]).id == 2
+    assert target(known, containers=[fresh]).id == 2
+    assert target(known, containers=[old, replace(fresh, state="created")]).id == 1, "it has not begun to serve"
+    assert target(known, containers=[old, replace(fresh, oneoff=True)]).id == 1
+    assert target(known, containers=[old, replace(fresh, service="new")]).id == 1, "a release says nothing of it"
 
 
 def test_a_release_can_be_named() -> None:
