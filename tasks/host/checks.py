@@ -29,8 +29,7 @@ def run(c: Context, fast: bool, only: tuple[str, ...]) -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
     rows, failed = [], []
-    steps = planner.steps(str(where.root), _dockerfiles(where.root, where.project_dir), os.cpu_count() or 1)
-    for step in planner.select(steps, fast, only):
+    for step in planner.select(planner.steps(str(where.root), _dockerfiles(where.root, where.project_dir)), fast, only):
         started = time.monotonic()
         try:
             runner.run(step.command)

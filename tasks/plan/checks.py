@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from .command import Command
 from .errors import InputError
 
-_PROCESSES = 4  # at most, of end-to-end tests
+# A file's tests share a stack, so a file stays with one process.
+_SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,9 @@ class Check:
     fast: bool = True
 
 
-def steps(root: str, dockerfiles: Sequence[str], cores: int = 1) -> tuple[Check, ...]:
+def steps(root: str, dockerfiles: Sequence[str]) -> tuple[Check, ...]:
     """Return the steps in the order in which they run: cheap ones first."""
     python = sys.executable
-    # End-to-end tests wait more than they compute. A file's tests share a stack, so a file stays with one process.
-    spread = (f"--numprocesses={min(_PROCESSES, cores + 1)}", "--dist=loadfile")
 
     def module(*words: str) -> Command:
         return Command((python, "-m", *words), cwd=root)
@@ -35,7 +34,7 @@ def steps(root: str, dockerfiles: Sequence[str], cores: int = 1) -> tuple[Check,
         Check("hadolint", Command(("hadolint", *dockerfiles), cwd=root)),
         Check("unit", module("pytest", "tests/unit", "-q")),
         Check("contract", module("pytest", "tests/contract", "-q"), fast=False),
-        Check("e2e", module("pytest", "tests/e2e", "-q", *spread), fast=False),
+        Check("e2e", module("pytest", "tests/e2e", "-q", *_SPREAD), fast=False),
     )
 
 

@@ -32,8 +32,12 @@ class Checkout:
     nameless: set[str] = field(default_factory=set, kw_only=True)
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """Return the process environment of a task: no SLIPWAY_*, COMPOSE_* of the caller leaks in."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLIPWAY_", "COMPOSE_"))}
+        """Return the process environment of a task: no SLIPWAY_*, COMPOSE_* of the caller leaks in.
+
+        Python keeps what it has compiled, as it does for users: there are thousands of these processes.
+        """
+        leave = ("SLIPWAY_", "COMPOSE_", "PYTHONDONTWRITEBYTECODE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(leave)}
         return {
             **kept,
             "SLIPWAY_PROJECT_DIR": str(self.project_dir),

@@ -389,10 +389,10 @@ def test_a_registry_that_hangs_is_asked_again(plain: Registry, shop: Shop) -> No
     large(shop)
     with started(shop, "image.push", "--env", "staging", PUSH_TIMEOUT="4s") as push:
         until(lambda: "http.request.method=POST" in plain.log())
-        docker("pause", plain.container)
+        docker("kill", "--signal=STOP", plain.container)
         assert push.stderr
         said = push.stderr.readline()
-        docker("unpause", plain.container)
+        docker("kill", "--signal=CONT", plain.container)
         _, more = push.communicate(timeout=120)
 
         assert "(no answer within 4 s): trying again in 1 s (1 of 4)" in said
