@@ -149,6 +149,13 @@ class Lean(Checkout):
         stopped = docker("ps", "-a", "--filter", label, "--format", "{{.Names}} {{.State}}").splitlines()
         return [*"\n".join(found).split(), *(one for one in stopped if "running" not in one and "-migrate-" not in one)]
 
+    def complaints(self) -> str:
+        """Return what the proxy last said of requests that failed."""
+        done = subprocess.run(
+            ["docker", "logs", "--tail", "40", f"{self.project}-front-1"], capture_output=True, text=True, check=True
+        )
+        return done.stderr
+
     def hidden(self) -> list[str]:
         """Return what the upstream file leads to."""
         text = docker("exec", f"{self.project}-front-1", "cat", "/etc/nginx/upstreams/app.conf")

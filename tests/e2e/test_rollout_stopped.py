@@ -38,7 +38,7 @@ def test_what_a_sigkill_leaves_is_finished_or_undone_by_the_next_deploy(
         with struck(lean, ("deploy.dev",), moment, signal.SIGKILL) as task:
             assert task.wait(60) == -signal.SIGKILL
         result = lean.json("deploy.dev")
-    assert found.failures == []
+    assert found.failures == [], lean.complaints()
     finished(lean, wanted, result)
 
 
