@@ -20,9 +20,9 @@ def run() -> list[Figure]:
         return [_unchanged(sample), _size(sample), _one_line(sample)]
 
 
-def _bake(sample: Sample) -> str:
+def bake_graph(sample: Sample, environment: str) -> str:
     """Return the very graph that `inv build` hands to bake; --pull makes it show one, and is taken out again."""
-    line = sample.inv("--dry", "build", "--env", "staging", "--pull").stdout.splitlines()[-1]
+    line = sample.inv("--dry", "build", "--env", environment, "--pull").stdout.splitlines()[-1]
     script = line.rpartition(" | docker buildx bake")[0]
     graph = json.loads(subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout)
     for target in graph["target"].values():
@@ -33,7 +33,7 @@ def _bake(sample: Sample) -> str:
 def _unchanged(sample: Sample) -> Figure:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "bake.json")
-        file.write_text(_bake(sample))
+        file.write_text(bake_graph(sample, "staging"))
         ours, theirs = pairs(
             lambda: seconds(sample.command("build", "--env", "staging"), sample.environment()),
             lambda: seconds(["docker", "buildx", "bake", "-f", str(file), "--load"]),
