@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from ..plan import rollout
 from ..plan.extension import RECREATE
 from ..plan.facts import Container
-from ..plan.release import PAUSED, Pinned, serving
+from ..plan.release import Pinned, paused, serving
 from ..plan.rollout import Aim, Proxy, Source
 from ..plan.stack import Service, Stack
 from . import records
@@ -18,7 +18,7 @@ def recover(project: Project) -> None:
     """Undo or finish, under the lock, what a deploy left that was killed."""
     known = records.history(project)
     # What a rollout that paused has left to be looked at may have become ready since: that does not make it good.
-    last = serving(known) if known and known[0].outcome == PAUSED else None
+    last = serving(known) if paused(known) else None
     repair(project, Source(project.profile, project.cwd), project.stack, last.images if last else {})
 
 

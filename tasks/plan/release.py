@@ -140,14 +140,16 @@ def serving(releases: Collection[Release]) -> Release | None:
     return next((one for one in newest_first(releases) if one.outcome == DEPLOYED), None)
 
 
-def unfinished(releases: Collection[Release], containers: Collection[Container]) -> bool:
-    """Whether the last deploy ended without a release: it paused, or it was killed once other images ran."""
-    last, newest = serving(releases), next(iter(newest_first(releases)), None)
-    if last is None or newest is None:
-        return False
+def paused(releases: Collection[Release]) -> bool:
+    """Whether the last deploy paused: what it brought stands beside what serves."""
+    return any(one.outcome == PAUSED for one in newest_first(releases)[:1])
+
+
+def _others_run(last: Release, containers: Collection[Container]) -> bool:
+    """Whether a service of a release runs by another image: a deploy was killed before it was recorded."""
     ids = {name: one.id for name, one in last.images.items()}
     running = (one for one in containers if one.state == "running" and not one.oneoff)
-    return newest.outcome == PAUSED or any(one.image_id != ids.get(one.service, one.image_id) for one in running)
+    return any(one.image_id != ids.get(one.service, one.image_id) for one in running)
 
 
 def target(releases: Collection[Release], wanted: int = 0, containers: Collection[Container] = ()) -> Release:
@@ -166,7 +168,7 @@ def target(releases: Collection[Release], wanted: int = 0, containers: Collectio
     now = serving(releases)
     if now is None:
         raise RefusedError("there is no release to go back to", "inv deploy.history shows what there is")
-    if unfinished(releases, containers):
+    if paused(releases) or _others_run(now, containers):
         return now
     # After a roll back to release 3, before 3 is where the next one goes: 4 and up are what was left.
     original = now.of or now.id

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .support import Checkout, docker, free_port
+from .support import Checkout, complaints, docker, free_port
 
 _CONF = """
 pid /tmp/nginx.pid;
@@ -150,11 +150,8 @@ class Lean(Checkout):
         return [*"\n".join(found).split(), *(one for one in stopped if "running" not in one and "-migrate-" not in one)]
 
     def complaints(self) -> str:
-        """Return what the proxy last said of requests that failed."""
-        done = subprocess.run(
-            ["docker", "logs", "--tail", "40", f"{self.project}-front-1"], capture_output=True, text=True, check=True
-        )
-        return done.stderr
+        """Return what the proxy has said of requests that failed."""
+        return complaints(f"{self.project}-front-1")
 
     def hidden(self) -> list[str]:
         """Return what the upstream file leads to."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .support import Checkout, docker, free_port
+from .support import Checkout, complaints, docker, free_port
 
 LABEL = f"slipway.test.registry={os.getpid()}"
 IMAGE = f"slipway-test-registry:{os.getpid()}"
@@ -76,9 +76,7 @@ class Registry:
 
     def log(self) -> str:
         """Return what it has written."""
-        return subprocess.run(
-            ["docker", "logs", self.container], capture_output=True, text=True, check=True, timeout=60
-        ).stderr
+        return complaints(self.container)
 
     def digest(self, name: str) -> str:
         """Return the digest of an image that it has, "" when it has none (a registry without password and TLS only)."""

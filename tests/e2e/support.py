@@ -81,6 +81,11 @@ def docker(*words: str, check: bool = True) -> str:
     return subprocess.run([DOCKER, *words], capture_output=True, text=True, check=check, timeout=300).stdout.strip()
 
 
+def complaints(container: str) -> str:
+    """Return what a container has written to its stderr."""
+    return subprocess.run([DOCKER, "logs", container], capture_output=True, text=True, check=True, timeout=60).stderr
+
+
 def free_port() -> int:
     """Return a port that nothing listens on now."""
     with socket.socket() as probe:
