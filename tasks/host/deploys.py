@@ -20,8 +20,8 @@ from ..plan.units import show_duration
 from . import builds, gates, hooks, locks, machine, maintenance, outcomes, promotions, publishing, releases, repairs
 from .output import confirm, emit_json, emit_table, note
 from .project import Project
+from .readiness import blame, settled
 from .records import history as known_releases
-from .rollouts import blame, settled
 from .verification import Check, held
 
 

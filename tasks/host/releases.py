@@ -23,8 +23,9 @@ from .forwarding import postponed, undisturbed
 from .output import note
 from .project import Project, model
 from .proxies import follow
+from .readiness import blame, crashing, settled
 from .repairs import repair
-from .rollouts import Rollout, blame, crashing, settled
+from .rollouts import Rollout
 
 _ENGINE = 60.0  # seconds that an engine may take to start again
 _UNDISTURBED = "going back to the earlier release; that ends by itself"

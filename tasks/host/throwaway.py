@@ -19,7 +19,7 @@ from ..plan.profile import Value, with_value
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
-from . import boxes, rollouts
+from . import boxes, readiness
 from .forwarding import postponed
 from .output import note
 from .project import Project
@@ -99,7 +99,7 @@ class Throwaway:
         word = project.engine.wait(
             self.copy.name, lambda containers: deploy_planner.verdict(self.stack, containers), left
         )
-        if word != "ready" or rollouts.settled(project, self.stack) != "ready":
+        if word != "ready" or readiness.settled(project, self.stack) != "ready":
             raise self._error(late if word == "timeout" else "")
 
     def _error(self, reason: str, said: Sequence[str] = ()) -> StackError:
