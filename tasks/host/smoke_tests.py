@@ -60,20 +60,24 @@ def execute(project: Project, run: Run) -> SuiteResult:
     return _execute(project, run)[0]
 
 
-def hold(project: Project) -> None:
-    """Raise DeployError when the running stack does not answer as its services declare; keeps no report."""
+def hold(project: Project, fresh: Sequence[str] = ()) -> None:
+    """Raise DeployError when the running stack does not answer as its services declare; keeps no report.
+
+    ``fresh`` are the containers that have just taken over: where older ones of their service run beside them, it is
+    these that answers are held against.
+    """
     if project.runner.dry:
         project.runner.show("smoke: ask what the stack declares in x-slipway.smoke")
         return
     with tempfile.TemporaryDirectory() as directory:
-        result = execute(project, Run("deploy", Path(directory, "deploy")))
+        result, _ = _execute(project, Run("deploy", Path(directory, "deploy")), fresh)
     if not result.good:
         for line in result.output.splitlines():
             note(line)
         raise DeployError(f"smoke: {(result.output.splitlines() or [result.reason])[0]}")
 
 
-def _execute(project: Project, run: Run) -> tuple[SuiteResult, tuple[Row, ...]]:
+def _execute(project: Project, run: Run, fresh: Sequence[str] = ()) -> tuple[SuiteResult, tuple[Row, ...]]:
     started = time.monotonic()
     declared = [(one.name, check) for one in project.stack.services.values() for check in one.slipway.smoke]
     if project.runner.dry:
@@ -83,7 +87,9 @@ def _execute(project: Project, run: Run) -> tuple[SuiteResult, tuple[Row, ...]]:
         return SuiteResult(NAME, SKIPPED, reason="dry run"), ()
     containers = project.engine.containers(project.stack.project)
     rows = [*planner.health(project.stack, containers)]
-    jobs = [_job(project, owner, check, containers) for owner, check in declared]
+    # The newest first: it is what requests reach once an older one beside it has been taken out.
+    asked = sorted(containers, key=lambda one: (one.name in fresh, one.number), reverse=True)
+    jobs = [_job(project, owner, check, asked) for owner, check in declared]
     trusted = _trusted(project)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for found in pool.map(lambda job: _carry_out(project, job, trusted), jobs):
