@@ -6,17 +6,33 @@ _ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
 _JSON = "one JSON document on stdout"
 _YES = "answer the confirmation with yes"
 _WAIT = "wait so long for whoever holds the deploy lock, such as 5m (default: not at all)"
-HELP = {"env": _ENV, "yes": _YES, "json": _JSON, "build": "build even if no source has changed", "wait": _WAIT}
+_INTERRUPT = "also where services cannot be reached for a while (ALLOW_INTERRUPTION=false)"
+HELP = {
+    "env": _ENV,
+    "yes": _YES,
+    "json": _JSON,
+    "build": "build even if no source has changed",
+    "wait": _WAIT,
+    "allow-interruption": _INTERRUPT,
+    "take-over": "change a stack that was deployed from another directory",
+}
 
 
 def deploy(
-    c: Context, env: str = "", yes: bool = False, build: bool = False, json: bool = False, wait: str = ""
+    c: Context,
+    env: str = "",
+    yes: bool = False,
+    build: bool = False,
+    json: bool = False,
+    wait: str = "",
+    allow_interruption: bool = False,
+    take_over: bool = False,
 ) -> None:
     """Build what changed, create and start what differs, wait until all is healthy."""
     from .host import deploys
     from .host.project import Project
 
-    deploys.run(Project(c, env), yes=yes, build=build, json=json, wait=wait)
+    deploys.run(Project(c, env), yes, build, json, wait, interrupt=allow_interruption, take=take_over)
 
 
 @task(
@@ -24,20 +40,20 @@ def deploy(
     auto_shortflags=False,
 )
 def plan(c: Context, env: str = "", exit_code: bool = False, json: bool = False) -> None:
-    """Show what a deploy would change, and why."""
-    from .host import deploys
+    """Show what a deploy would change, why, and what it interrupts."""
+    from .host import plans
     from .host.project import Project
 
-    deploys.show_plan(Project(c, env), exit_code=exit_code, json=json)
+    plans.show_plan(Project(c, env), exit_code=exit_code, json=json)
 
 
 @task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
 def status(c: Context, env: str = "", json: bool = False) -> None:
     """Show services, health, image, ports, and drift from the profile."""
-    from .host import deploys
+    from .host import plans
     from .host.project import Project
 
-    deploys.status(Project(c, env), json=json)
+    plans.status(Project(c, env), json=json)
 
 
 @task(
@@ -46,10 +62,10 @@ def status(c: Context, env: str = "", json: bool = False) -> None:
 )
 def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False, wait: str = "") -> None:
     """Stop an environment and remove its containers and networks; volumes are kept."""
-    from .host import deploys
+    from .host import plans
     from .host.project import Project
 
-    deploys.down(Project(c, env), volumes=volumes, yes=yes, wait=wait)
+    plans.down(Project(c, env), volumes=volumes, yes=yes, wait=wait)
 
 
 @task(
@@ -59,24 +75,33 @@ def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False, wa
         "yes": _YES,
         "json": _JSON,
         "wait": _WAIT,
+        "allow-interruption": _INTERRUPT,
     },
     auto_shortflags=False,
 )
-def rollback(c: Context, env: str = "", to: int = 0, yes: bool = False, json: bool = False, wait: str = "") -> None:
+def rollback(
+    c: Context,
+    env: str = "",
+    to: int = 0,
+    yes: bool = False,
+    json: bool = False,
+    wait: str = "",
+    allow_interruption: bool = False,
+) -> None:
     """Bring the release before back: nothing is built, nothing is pulled."""
     from .host import deploys
     from .host.project import Project
 
-    deploys.rollback(Project(c, env), wanted=to, yes=yes, json=json, wait=wait)
+    deploys.rollback(Project(c, env), to, yes, json, wait, interrupt=allow_interruption)
 
 
 @task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
 def history(c: Context, env: str = "", json: bool = False) -> None:
     """Show the releases of an environment, newest first."""
-    from .host import deploys
+    from .host import plans
     from .host.project import Project
 
-    deploys.history(Project(c, env), json=json)
+    plans.history(Project(c, env), json=json)
 
 
 @task(help={"env": _ENV, "yes": _YES}, auto_shortflags=False)

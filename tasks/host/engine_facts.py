@@ -1,9 +1,11 @@
 """Turns the engine's own descriptions of containers into plain data."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..plan.facts import (
+    DIRECTORY_LABEL,
     HASH_LABEL,
     IMAGE_LABEL,
     NUMBER_LABEL,
@@ -48,12 +50,27 @@ def container_from_list(raw: Mapping[str, Any]) -> Container:
         ports=_ports(raw.get("Ports") or ()),
         volumes=tuple(one["Name"] for one in raw.get("Mounts") or () if one.get("Type") == "volume"),
         networks=tuple((raw.get("NetworkSettings") or {}).get("Networks") or ()),
+        binds=_binds(raw.get("Mounts") or ()),
+        shares=_shared((raw.get("HostConfig") or {}).get("NetworkMode")),
+        directory=labels.get(DIRECTORY_LABEL, ""),
+        restarting=raw.get("State") == "restarting",
+        young=status.startswith("Up ") and not re.search(r"hours|days|weeks|months|years", status),
     )
+
+
+def _binds(raw: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(one["Source"]), str(one["Destination"])) for one in raw if one.get("Type") == "bind")
+
+
+def _shared(*modes: object) -> tuple[str, ...]:
+    """Return the ids of the containers whose namespaces are used, from modes such as ``container:ID``."""
+    texts = (str(one or "") for one in modes)
+    return tuple(text.removeprefix("container:") for text in texts if text.startswith("container:"))
 
 
 def container_from_inspect(raw: Mapping[str, Any]) -> Container:
     """Return a container as the engine describes it in full."""
-    config, state = raw["Config"], raw["State"]
+    config, state, host = raw["Config"], raw["State"], raw.get("HostConfig") or {}
     labels = config.get("Labels") or {}
     published = [
         {"IP": binding["HostIp"], "PublicPort": binding["HostPort"], "PrivatePort": port, "Type": kind}
@@ -80,7 +97,16 @@ def container_from_inspect(raw: Mapping[str, Any]) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         restarting=bool(state.get("Restarting")),
         restarts=int(raw.get("RestartCount", 0)),
+        binds=_binds(raw.get("Mounts") or ()),
+        volumes=tuple(one["Name"] for one in raw.get("Mounts") or () if one.get("Type") == "volume"),
+        networks=tuple((raw.get("NetworkSettings") or {}).get("Networks") or ()),
+        directory=labels.get(DIRECTORY_LABEL, ""),
+        shares=_shared(*(host.get(key) for key in ("NetworkMode", "PidMode", "IpcMode")), *_volumes_from(host)),
     )
+
+
+def _volumes_from(host: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"container:{one.partition(':')[0]}" for one in host.get("VolumesFrom") or ())
 
 
 def confined_from_inspect(raw: Mapping[str, Any]) -> Confined:

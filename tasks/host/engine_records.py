@@ -37,6 +37,15 @@ class Records:
             with tarfile.open(fileobj=io.BytesIO(_read(tar, layers[0]))) as layer:
                 return _read(layer, path.lstrip("/"))
 
+    def kept_files(self, reference: str) -> dict[str, bytes]:
+        """Return all files of an image that holds records, by name."""
+        with self._answering():
+            saved = io.BytesIO(b"".join(self._api.get_image(reference)))
+        with tarfile.open(fileobj=saved) as tar:
+            layers = json.loads(_read(tar, "manifest.json"))[0]["Layers"]
+            with tarfile.open(fileobj=io.BytesIO(_read(tar, layers[0]))) as layer:
+                return {one.name: _read(layer, one.name) for one in layer if one.isfile()}
+
     def file(self, container: str, path: str) -> bytes:
         """Return a file out of a container."""
         with self._answering():
@@ -53,6 +62,17 @@ class Records:
         with self._answering():
             table = self._api.top(container)
         return tuple(dict(zip(table["Titles"], row, strict=False)) for row in table["Processes"] or ())
+
+    def environment(self, container: str) -> dict[str, str]:
+        """Return the environment of a container, without what has no value; none of one that is gone."""
+        from docker.errors import NotFound
+
+        with self._answering():
+            try:
+                words = self._api.inspect_container(container)["Config"].get("Env") or ()
+            except NotFound:
+                return {}
+        return dict(word.split("=", 1) for word in words if "=" in word)
 
     def remove_image(self, reference: str) -> None:
         """Remove a name of an image, and the image with its last name; one that is gone already is fine."""

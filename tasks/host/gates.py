@@ -1,8 +1,7 @@
 """Gathers what the gates of a deploy are judged by, and no more than the profile asks for."""
 
-from ..plan import deploy as deploy_planner
 from ..plan import gates as planner
-from ..plan import rollout
+from ..plan.deploy import Deploy
 from ..plan.errors import SlipwayError
 from . import git, verification
 from .output import note
@@ -11,19 +10,19 @@ from .project import Project
 _TESTED = "test"  # the environment in which `inv test` runs
 
 
-def check(project: Project, plan: deploy_planner.Plan) -> dict[str, str]:
+def check(project: Project, plan: Deploy) -> dict[str, str]:
     """Return the evidence for a deploy; raises RefusedError that names every gate that is not met."""
     facts = _facts(project, plan)
     planner.refuse_unmet(project.profile, facts)
     return {name: said for name, said in (("tests", facts.tests), ("scan", facts.scan[0])) if said}
 
 
-def unmet(project: Project, plan: deploy_planner.Plan) -> list[tuple[str, str]]:
+def unmet(project: Project, plan: Deploy) -> list[tuple[str, str]]:
     """Return every gate of a deploy that is not met, each with what to do about it."""
     return planner.unmet(project.profile, _facts(project, plan))
 
 
-def tell(project: Project, plan: deploy_planner.Plan) -> None:
+def tell(project: Project, plan: Deploy) -> None:
     """Say which gates are not met, where nothing is carried out."""
     say(unmet(project, plan))
 
@@ -35,7 +34,7 @@ def say(found: list[tuple[str, str]]) -> None:
         note(f"  hint: {mend}")
 
 
-def _facts(project: Project, plan: deploy_planner.Plan) -> planner.Facts:
+def _facts(project: Project, plan: Deploy) -> planner.Facts:
     profile = project.profile
     wanted = planner.evidence(profile)
     found = git.facts(project.settings.project_dir) if profile.flag("REQUIRE_CLEAN") else None
@@ -54,22 +53,15 @@ def _facts(project: Project, plan: deploy_planner.Plan) -> planner.Facts:
     )
 
 
-def _unwatched(project: Project, plan: deploy_planner.Plan) -> tuple[str, ...]:
-    stack = project.stack
-    running = {one.service for one in project.engine.containers(stack.project) if one.state == "running"}
-    changed = {one.service: one.action for one in plan.changed}
+def _unwatched(project: Project, plan: Deploy) -> tuple[str, ...]:
     promoted = plan.promotion.images if plan.promotion else {}
-    watched = {
-        name
-        for name, service in stack.services.items()
-        if service.health_check
-        or (
-            not service.health_disabled
-            and (image := promoted.get(service.image) or project.engine.image(service.image))
-            and image.health_check
-        )
-    }
-    return tuple(name for name in planner.rolled_out(rollout.moves(stack, changed, running)) if name not in watched)
+    found = []
+    for service in (project.stack.service(name) for name in plan.plan.rolled):
+        image = promoted.get(service.image) or project.engine.image(service.image)
+        by_image = bool(image and image.health_check and not service.health_disabled)
+        if not service.health_check and not by_image:
+            found.append(service.name)
+    return tuple(found)
 
 
 def _tests(project: Project) -> str:
@@ -83,7 +75,7 @@ def _tests(project: Project) -> str:
         return ""
 
 
-def _scan(project: Project, plan: deploy_planner.Plan) -> tuple[str, str]:
+def _scan(project: Project, plan: Deploy) -> tuple[str, str]:
     from .scan_evidence import find  # only those who ask for it pay for it
 
     return find(project, plan)

@@ -1,11 +1,8 @@
 """A Compose project as a task meets it: its profile, its model, and the facts that planners decide on."""
 
-import contextlib
 import functools
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +11,7 @@ from invoke import Context
 from ..plan.build import Inputs
 from ..plan.compose import build_files, compose
 from ..plan.errors import InputError
-from ..plan.facts import PROJECT_LABEL, Container, Image
+from ..plan.facts import PROJECT_LABEL, Image
 from ..plan.profile import Profile
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
@@ -130,23 +127,9 @@ class Project:
         self._hashes = self._hashes or self._start("config", "--hash", "*")
         return self._hashes
 
-    def hashes(self, containers: Sequence[Container]) -> dict[str, str]:
-        """Return Compose's configuration hash of each service; ``containers`` are those of the project.
-
-        `config --hash` reads neither `env_file` nor which container a `service:` namespace is. Where a hash is not
-        that of the containers, Compose is asked again, about the resolved model, before they are called changed.
-        """
-        found = _hashes(self._accepted(self.start_hashes().result()))
-        if all(one.config_hash in ("", found.get(one.service, one.config_hash)) for one in containers):
-            return found
-        return self.hashes_of(model(self.model_text), containers) or found
-
-    def hashes_of(self, resolved: Any, containers: Sequence[Container]) -> dict[str, str]:
-        """Return the configuration hashes of a resolved model; none when Compose does not accept it."""
-        command = compose(self.profile, "config", "--hash", "*", cwd=self.cwd, files=("-",))
-        named = _with_namespaces(resolved, containers)
-        result = start(replace(command, stdin=json.dumps(named))).result()
-        return _hashes(result) if result.exit_code == 0 else {}
+    def first_hashes(self) -> dict[str, str]:
+        """Return Compose's configuration hash of each service as the files spell it."""
+        return _hashes(self._accepted(self.start_hashes().result()))
 
     def volumes(self) -> frozenset[str]:
         """Return the volumes of the project that exist."""
@@ -168,35 +151,9 @@ class Project:
         used = {name for service in stack.services.values() for name in service.secrets}
         return tuple(one.file for name, one in stack.secrets.items() if name in used and not Path(one.file).exists())
 
-    def mounted_files(self, stack: Stack) -> dict[str, dict[str, float]]:
-        """Return when the mounted secret and config files of each service last changed, in seconds since the epoch.
-
-        Empty for an engine elsewhere: the files that it mounts are not those of this machine.
-        """
-        if not self.engine.local():
-            return {}
-        times: dict[str, dict[str, float]] = {}
-        for service in stack.services.values():
-            for name, file in stack.files(service).items():
-                with contextlib.suppress(OSError):
-                    # The change time, not that of modification, which a copy or an archive brings along.
-                    times.setdefault(service.name, {})[name] = Path(file).stat().st_ctime
-        return times
-
 
 def _hashes(result: Result) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in result.stdout.splitlines() if " " in line)
-
-
-def _with_namespaces(resolved: Any, containers: Sequence[Container]) -> Any:
-    """Return the model with `network_mode: service:x` and its like as the container that Compose puts there."""
-    first = {one.service: one.id for one in reversed(containers) if not one.oneoff}
-    for service in (resolved.get("services") or {}).values():
-        for key in ("network_mode", "ipc", "pid"):
-            kind, _, name = str(service.get(key) or "").partition(":")
-            if kind == "service" and name in first:
-                service[key] = f"container:{first[name]}"
-    return resolved
 
 
 def model(text: str) -> Any:

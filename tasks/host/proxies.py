@@ -1,14 +1,14 @@
 """Leads the proxy to other containers: its file, its reload, and the old workers that finish their requests."""
 
 import time
-from collections.abc import Iterable
 
 from ..plan import rollout as planner
 from ..plan.errors import CommandError, DeployError
-from ..plan.extension import BLUE_GREEN, RECREATE
-from ..plan.rollout import Aim, Proxy, Source
-from ..plan.stack import Service, Stack
+from ..plan.extension import RECREATE
+from ..plan.rollout import Proxy, Source
+from ..plan.stack import Stack
 from ..plan.units import show_duration
+from ..plan.upstream import Aim, pointed
 from .output import note
 from .project import Project
 
@@ -30,39 +30,13 @@ def proxy(project: Project, stack: Stack) -> Proxy | None:
     return None
 
 
-def front_of(project: Project, stack: Stack, service: Service) -> Proxy | None:
-    """Return the proxy that names the servers of a service in a file, None when its name alone leads to it."""
-    found = proxy(project, stack) if service.rollout != RECREATE else None
-    if found is None or service.rollout == BLUE_GREEN:
-        return found
-    name, file = found.containers[0], found.file(service.name)
-    if not project.engine.has_file(name, file):
-        return None
-    return found if planner.leads(upstreams(project, found, service), service.name) else None
-
-
-def named(project: Project, front: Proxy, service: Service) -> tuple[str, ...]:
-    """Return the containers that the proxy leads to."""
-    return planner.serving(upstreams(project, front, service), service.name)
-
-
-def upstreams(project: Project, front: Proxy, service: Service) -> str:
-    """Return the file by which the proxy knows the servers of a service."""
-    return project.engine.file(front.containers[0], front.file(service.name)).decode()
-
-
-def follow(project: Project, source: Source, stack: Stack, names: Iterable[str]) -> None:
-    """Let the proxy lead to what Compose has made of services whose containers it names."""
-    if project.runner.dry:
-        return
-    for service in (stack.services[name] for name in names):
-        front = front_of(project, stack, service)
-        if front is None or not (now := named(project, front, service)):
-            continue
-        found = project.engine.containers(stack.project)
-        there = [one.name for one in found if one.service == service.name and not one.oneoff and one.state == "running"]
-        if there and set(there) != set(now):
-            switch(project, source, front, service.name, Aim(there))
+def upstream_texts(project: Project, stack: Stack, front: Proxy) -> dict[str, str]:
+    """Return the files by which the proxy knows the servers of services that are rolled out, by service."""
+    found = {}
+    for service in stack.services.values():
+        if service.rollout != RECREATE and project.engine.has_file(front.containers[0], front.file(service.name)):
+            found[service.name] = project.engine.file(front.containers[0], front.file(service.name)).decode()
+    return found
 
 
 def switch(
@@ -82,7 +56,7 @@ def switch(
     draining: Draining = []
     for name in proxy.containers:
         text = project.engine.file(name, file).decode()
-        wanted = planner.pointed(text, service, aim)
+        wanted = pointed(text, service, aim)
         if wanted == text and not again:
             continue
         try:

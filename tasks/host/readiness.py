@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from ..plan import rollout as planner
-from ..plan.deploy import failed_containers, verdict
 from ..plan.errors import DeployError
 from ..plan.facts import Container
+from ..plan.readiness import failed_containers, verdict
 from ..plan.stack import Stack
 from .output import note
 from .project import Project

@@ -28,20 +28,17 @@ def current(project: Project) -> Release | None:
         return None
 
 
-def write(project: Project, one: Release, pinned: Mapping[str, Any]) -> None:
-    """Record a release with its model, and give its images names that keep them."""
+def write(project: Project, one: Release, pinned: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """Record a release with its model and the files that it mounts, and give its images names that keep them."""
     name = project.stack.project
-    if project.runner.dry:
-        project.runner.show(f"record release {one.id} as image {planner.repository(name)}:{one.id}")
-        return
     for image in {image.id: image for image in one.images.values()}.values():
-        kept = f"{split_reference(image.reference)[0]}:{planner.image_tag(name, one.id)}"
+        kept = image.kept(name, one.id)
         project.runner.run(Source(project.profile, project.cwd).docker("tag", image.id, kept))
-    files = {
+    documents = {
         "release.json": json.dumps(one.document(), indent=1).encode(),
         "model.yaml": json.dumps(pinned).encode(),
     }
-    project.engine.keep(planner.repository(name), str(one.id), files, one.labels(name))
+    project.engine.keep(planner.repository(name), str(one.id), {**documents, **files}, one.labels(name))
 
 
 def prune(project: Project) -> None:
@@ -65,7 +62,7 @@ def images(project: Project) -> dict[str, Pinned]:
     """Return the images that the names of the Compose file stand for now."""
     known = project.engine.facts(project.stack.project, {one.image for one in project.stack.services.values()}).images
     return {
-        name: Pinned(one.image, known[one.image].id, next(iter(known[one.image].digests), ""))
+        name: Pinned(one.image, known[one.image].id, next(iter(known[one.image].digests), ""), one.build is not None)
         for name, one in project.stack.services.items()
         if one.image in known
     }

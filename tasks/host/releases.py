@@ -1,69 +1,40 @@
 """Carries a release out, records what came of it, and goes back when it fails."""
 
-import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ..plan import build as build_planner
-from ..plan import deploy as deploy_planner
 from ..plan import release as planner
-from ..plan import rollout
-from ..plan.errors import CommandError, DeployError, LockLostError, PausedError, SlipwayError, StoppedError
-from ..plan.extension import RECREATE
-from ..plan.facts import Container
-from ..plan.release import Basis, Before, Pinned, Release
-from ..plan.rollout import Move, Source
-from ..plan.stack import Stack, parse
-from ..plan.units import show_duration
-from . import backups, builds, records, sboms, scan_baseline, smoke_tests
+from ..plan.deploy import refuse
+from ..plan.errors import DeployError, LockLostError, PausedError, SlipwayError, StoppedError
+from ..plan.redaction import Redacted
+from ..plan.release import Basis, Release
+from ..plan.rollout import Source
+from . import backups, kept_files, prepare, records, redactions, sboms, scan_baseline, smoke_tests, states
+from .execute import Execution, Tools
 from .forwarding import postponed, undisturbed
-from .output import note
+from .output import concealed, note
+from .prepare import Prepared
 from .project import Project, model
-from .proxies import follow
-from .readiness import blame, crashing, settled
-from .repairs import repair
-from .rollouts import Rollout
 
 _ENGINE = 60.0  # seconds that an engine may take to start again
 _UNDISTURBED = "going back to the earlier release; that ends by itself"
-
-
-def deploy(
-    project: Project,
-    plan: deploy_planner.Plan,
-    verify: Callable[[], None],
-    operator: str,
-    steps: list[dict[str, Any]],
-    basis: Basis,
-) -> Release:
-    """Carry a plan out under the lock and return its release; ``steps`` is filled on the way."""
-    return Deployment(project, verify, operator, steps).deploy(plan, basis)
-
-
-def back_to(
-    project: Project, wanted: Release, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]
-) -> Release:
-    """Bring a release back under the lock and return what that made."""
-    return Deployment(project, verify, operator, steps).back_to(wanted)
+Steps = list[dict[str, Any]]
 
 
 def unrecorded(project: Project) -> bool:
     """Whether what runs is no release yet: the deploy that brought it was killed before it could record it."""
     last = planner.serving(records.history(project))
-    return last is None or bool(planner.moved(last.images, records.images(project)))
-
-
-def adopt(project: Project, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]) -> Release:
-    """Record what runs as a release."""
-    return Deployment(project, verify, operator, steps).deploy(deploy_planner.Plan((), ()), Basis())
+    return last is None or states.read(project).unrecorded or bool(planner.moved(last.images, records.images(project)))
 
 
 def target(project: Project, wanted: int) -> Release:
     """Return the release that a roll back goes to."""
-    return planner.target(records.history(project), wanted, project.engine.containers(project.stack.project))
+    containers = project.engine.containers(project.stack.project)
+    return planner.target(records.history(project), wanted, containers, states.read(project).unrecorded)
 
 
 @contextmanager
@@ -78,82 +49,91 @@ def _unless_lost() -> Iterator[None]:
 
 
 class Deployment:
-    """One deploy or roll back under the lock; ``verify`` raises when the lock is lost."""
+    """One deploy or roll back under the lock; ``verify`` raises when it is lost, ``steps`` is filled on the way."""
 
-    def __init__(
-        self, project: Project, verify: Callable[[], None], operator: str, steps: list[dict[str, Any]]
-    ) -> None:
-        self._project, self._verify, self._operator, self._steps = project, verify, operator, steps
-        self._source = Source(project.profile, project.cwd)
-        self._stale: frozenset[str] = frozenset()
-        self._probe: Callable[[], None] | None = None
+    def __init__(self, project: Project, verify: Callable[[], None], operator: str, steps: Steps) -> None:
+        self._project, self._verify, self._operator, self.steps = project, verify, operator, steps
         self._started = time.monotonic()
+        self._keeps = bool(project.profile.integer("KEEP_RELEASES"))
+        self._volumes: frozenset[str] = frozenset()  # those that were there before a first deploy
         self._known = records.history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
 
-    def _step(self, name: str, work: Callable[[], None]) -> None:
-        started = time.monotonic()
-        entry: dict[str, Any] = {"name": name, "seconds": 0.0, "outcome": "failed"}
-        self._steps.append(entry)
-        try:
-            work()
-            entry["outcome"] = "done"
-        finally:
-            entry["seconds"] = round(time.monotonic() - started, 3)
+    # Forward
 
-    def deploy(self, plan: deploy_planner.Plan, basis: Basis) -> Release:
-        """Carry a plan out; raises DeployError with the earlier release serving when a step fails."""
-        project, stack = self._project, self._project.stack
-        rollout.refuse_impossible(stack)
-        planner.refuse_secrets(project.model_text, project.profile)
-        before = self._before()
-        self._stale = frozenset(plan.stale)
-        changed = {one.service: one.action for one in plan.changed}
+    def deploy(self, prepared: Prepared, basis: Basis, ready: Callable[[Prepared], Prepared]) -> Release | None:
+        """Carry a deploy out; raises DeployError with what serves then when it fails.
+
+        ``ready`` makes the images of it and returns it as it is with them.
+        """
+        project = self._project
+        kept = redactions.recordable(project) if self._keeps else Redacted({}, {})
         fresh = Release(
             self._identity, project.profile.environment, project.version.text, project.version.commit, _now(),
-            self._operator, fingerprint=planner.fingerprint(project.profile),
+            self._operator, fingerprint=planner.fingerprint(project.profile), secrets=kept.fingerprints,
         )  # fmt: skip
-        fresh = planner.based(fresh, basis)
-        if any(one.slipway.smoke for one in stack.services.values()):
-            self._probe = lambda: smoke_tests.hold(project)
-        return self._guarded(fresh, before, lambda: self._bring(self._source, stack, changed, plan))
+        if not prepared.observed.containers:
+            self._volumes = project.volumes()
 
-    def back_to(self, wanted: Release) -> Release:
-        """Bring an earlier release back: nothing is built, nothing is pulled."""
-        project = self._project
-        kept = self._model(wanted.id)
-        source, stack = self._restored(kept, wanted.images)
-        before = self._before()
-        changed = self._changed(source, stack, before, wanted)
-        known = {name for one in self._known for name in one.images} & set(before.hashes)
-        gone = known - set(stack.services)
+        def work() -> Prepared:
+            made = ready(prepared)
+            self._carry_out(made, lambda: backups.backup(project))
+            return made
+
+        return self._guarded(planner.based(fresh, basis), prepared, work, kept.model)
+
+    def back_to(
+        self, wanted: Release, prepared: Prepared, kept: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> Release:
+        """Bring an earlier release back: nothing is built, nothing is pulled, no job is run."""
         fresh = planner.rolled_back_to(
-            wanted, self._identity, created=_now(), operator=self._operator, environment=project.profile.environment
+            wanted, self._identity, created=_now(), operator=self._operator, secrets=dict(secrets),
+            environment=self._project.profile.environment,
+        )  # fmt: skip
+
+        def work() -> Prepared:
+            self._carry_out(prepared)
+            return prepared
+
+        done = self._guarded(fresh, prepared, work, kept)
+        return done or fresh
+
+    def _carry_out(self, prepared: Prepared, back_up: Callable[[], object] | None = None) -> None:
+        project = self._project
+        tools = Tools(
+            verify=self._verify,
+            probe=lambda names: smoke_tests.hold(project, names),
+            back_up=lambda: note(f"backed up: {back_up()}") if back_up else None,
+            restore=lambda: self._restore(prepared),
+            release=self._identity,
+            steps=self.steps,
         )
-        return self._guarded(fresh, before, lambda: self._return(source, stack, wanted, changed, gone), kept)
+        Execution(project, prepared.desired, tools, prepared.state).carry_out(prepared.deploy.plan)
+
+    def _restore(self, prepared: Prepared) -> None:
+        name = self._project.stack.project
+        record = f"{planner.repository(name)}:{prepared.desired.release}"
+        kept_files.restore(self._project.engine, name, record, prepared.desired.files)
 
     def _guarded(
-        self, fresh: Release, before: Before, work: Callable[[], None], kept: Mapping[str, Any] | None = None
-    ) -> Release:
+        self, fresh: Release, before: Prepared, work: Callable[[], Prepared], kept: Mapping[str, Any]
+    ) -> Release | None:
         try:
-            work()
+            done = work()
             # The last word on whose release this is: whoever has lost the lock records nothing.
             self._verify()
-            done = self._recorded(fresh, kept)
+            return self._recorded(fresh, done, kept) if self._keeps else None
         except LockLostError:
             raise  # whatever runs now is another one's to decide
         except PausedError as error:
             self._pause(fresh, error)
-        except (SlipwayError, KeyboardInterrupt) as error:
-            if self._project.runner.dry:
-                raise
+        except BaseException as error:
             with undisturbed(_UNDISTURBED):
                 self._await_engine()
                 with _unless_lost():
                     self._verify()
                 self._go_back(fresh, before, error)
             raise
-        return done
 
     def _await_engine(self) -> None:
         """Wait until the engine answers: without it there is no way back, and it may be about to start again."""
@@ -170,7 +150,7 @@ class Deployment:
 
     def _pause(self, fresh: Release, error: PausedError) -> NoReturn:
         """Leave everything as it is, record that, and say how to go on."""
-        name, step = self._project.profile.environment, self._steps[-1]["name"]
+        name, step = self._project.profile.environment, self._at()
         with postponed():
             self._record_failure(fresh, planner.PAUSED, f"{step}: {error.message}")
         back = f", inv deploy.rollback --env {name} goes back" if planner.serving(self._known) else ""
@@ -180,208 +160,130 @@ class Deployment:
             f"pause); inv deploy.{name} begins again{back}",
         ) from None
 
-    def _bring(self, source: Source, stack: Stack, changed: Mapping[str, str], plan: deploy_planner.Plan) -> None:
-        running = {one.service for one in self._project.engine.containers(stack.project) if one.state == "running"}
-        if plan.promoted:
-            self._step("promote", lambda: self._promote(plan.promoted))
-        for step in plan.steps:
-            if step.name == "build":
-                built = build_planner.BuildPlan((), step.command, {})
-                self._step("build", lambda built=built: builds.carry_out(self._project, built))  # type: ignore[misc]
-            elif step.name in ("unpause", "restart"):
-                self._step(step.name, lambda step=step: self._project.runner.run(step.command))  # type: ignore[misc]
-        if self._project.profile.flag("BACKUP_BEFORE_MIGRATE"):
-            self._back_up(source, stack, changed, running)
-        self._converge(source, stack, changed)
-        if self._probe:
-            self._step("smoke", self._probe)
+    def _at(self) -> str:
+        return str(self.steps[-1]["name"]) if self.steps else "start"
 
-    def _back_up(self, source: Source, stack: Stack, changed: Mapping[str, str], running: set[str]) -> None:
-        if idle := planner.idle_database(stack, changed, running, self._project.volumes()):
-            self._step(f"start {idle}", lambda: self._move(source, stack, Move(RECREATE, (idle,))))
-        if rollout.to_back_up(stack, changed, {*running, idle}):
-            self._step("backup", lambda: note(f"backed up: {backups.backup(self._project)}"))
+    # Back
 
-    def _promote(self, images: Mapping[str, str]) -> None:
-        for reference, image in images.items():
-            self._project.runner.run(self._source.docker("tag", image, reference))
-
-    def _changed(self, source: Source, stack: Stack, before: Before, wanted: Release) -> dict[str, str]:
-        """Return the services that a release runs from another image, or as another configuration."""
-        wants = self._hashes(source)
-        other = {name for name, now in before.hashes.items() if name in stack.services and wants.get(name, now) != now}
-        other = {name for name in other if not stack.one_off(stack.services[name])}
-        return dict.fromkeys([*before.differing(wanted.images), *sorted(other)], "recreate")
-
-    def _hashes(self, source: Source) -> dict[str, str]:
-        """Return the configurations of a release's services by Compose's own measure."""
-        containers = self._project.engine.containers(self._project.stack.project)
-        return self._project.hashes_of(json.loads(source.model), containers)
-
-    def _return(
-        self, source: Source, stack: Stack, wanted: Release, changed: Mapping[str, str], gone: Collection[str]
-    ) -> None:
-        self._step("images", lambda: self._name_images(wanted.images))
-        self._converge(source, stack, changed)
-        if gone:
-            kept = {one.service for one in self._project.engine.containers(stack.project)} - set(gone)
-            self._step(f"remove {' '.join(sorted(gone))}", lambda: self._retire_others(kept))
-
-    def _converge(self, source: Source, stack: Stack, changed: Mapping[str, str]) -> None:
-        """Bring every changed service in, each after those it depends on, and hold that all is healthy at the end."""
-        running = {one.service for one in self._project.engine.containers(stack.project) if one.state == "running"}
-        for move in rollout.moves(stack, changed, running):
-            name = f"{'up' if move.kind == RECREATE else move.kind} {' '.join(move.services)}"
-            self._step(name, lambda move=move: self._move(source, stack, move))  # type: ignore[misc]
-        self._step("verify", lambda: self._healthy(source, stack, ()))
-
-    def _move(self, source: Source, stack: Stack, move: Move) -> None:
-        self._verify()
-        if move.kind == RECREATE:
-            try:
-                self._project.runner.run(source.up(move.services))
-                if stale := [one for one in move.services if one in self._stale]:
-                    self._project.runner.run(source.up(stale, anew=True))
-            except CommandError as error:
-                blame(self._project, stack, error.message)
-            self._healthy(source, stack, move.services)
-            follow(self._project, source, stack, move.services)
-        else:
-            Rollout(
-                self._project, source, stack, stack.services[move.services[0]], self._verify, self._probe
-            ).carry_out()
-
-    def _healthy(self, source: Source, stack: Stack, names: tuple[str, ...]) -> None:
-        timeout = source.profile.duration("HEALTH_TIMEOUT")
-        if self._project.runner.dry:
-            self._project.runner.show(f"wait until {', '.join(names) or 'every service'} is healthy")
-            return
-
-        def judge(found: tuple[Container, ...]) -> str:
-            mine = [one.name for one in found if not names or one.service in names]
-            return deploy_planner.verdict(stack, found, names) or crashing(self._project, found, mine)
-
-        word = self._project.engine.wait(stack.project, judge, timeout)
-        if word == "ready" and not names:
-            word = settled(self._project, stack)
-        if word != "ready":
-            reason = f"not healthy within {show_duration(timeout)} (HEALTH_TIMEOUT)" if word == "timeout" else word
-            blame(self._project, stack, reason)
-
-    # What there was, and the way back to it
-
-    def _before(self) -> Before:
-        project = self._project
-        name = project.stack.project
-        found = [one for one in project.engine.containers(name) if not one.oneoff]
-        hashes = {one.service: one.config_hash for one in found}
-        ran = {name: frozenset(one.image_id for one in found if one.service == name) for name in hashes}
-        last = planner.serving(self._known)
-        if last and ran and all(project.engine.image(one.id) for one in last.images.values()):
-            return Before(last.images, self._model(last.id), project.volumes(), hashes, ran)
-        # Of what nobody recorded, today's model is the best guess.
-        names = {one.name: one.image for one in project.stack.services.values()}
-        images = {one.service: Pinned(names[one.service], one.image_id) for one in found if one.service in names}
-        return Before(images, model(project.model_text), project.volumes(), hashes, ran)
-
-    def _go_back(self, fresh: Release, before: Before, error: BaseException) -> None:
-        """Let the earlier release serve again, and record that; raises DeployError that says what serves now."""
-        message = error.message if isinstance(error, SlipwayError) else "stopped by SIGINT"
-        step = self._steps[-1]["name"] if self._steps else "start"
+    def _go_back(self, fresh: Release, before: Prepared, error: BaseException) -> None:
+        """Let what served before serve again, and record what came of it; raises DeployError that says what serves."""
+        message, step = _said(error), self._at()
         note(f"{step}: {message}")
+        failed = f"deploy of {self._project.stack.project} failed at {step}: {message}"
+        status = f"inv deploy.status --env {self._project.profile.environment} shows what serves now"
         try:
-            if before.images:
-                source, stack = self._restored(before.model, before.images)
-                self._step(planner.ROLL_BACK, lambda: self._undo(source, stack, before))
-                outcome, now = planner.ROLLED_BACK, "the earlier release serves"
-            else:
-                self._step("remove", lambda: self._remove_new(before))
-                outcome, now = planner.FAILED, "nothing ran before: what this one made is removed"
+            outcome, now = self._way_back(before)
         except SlipwayError as second:
             self._record_failure(fresh, planner.FAILED, f"{step}: {message}; roll back: {second.message}")
-            raise DeployError(
-                f"deploy of {self._project.stack.project} failed at {step}: {message}; and so did the way back: "
-                f"{second.message}",
-                f"inv deploy.status --env {self._project.profile.environment} shows what serves now",
-            ) from None
+            raise DeployError(f"{failed}; and so did the way back: {second.message}", status) from None
         self._record_failure(fresh, outcome, f"{step}: {message}")
         if isinstance(error, StoppedError | KeyboardInterrupt):
             note(f"{self._project.stack.project}: {now}")
             return  # the caller raises it again: the exit code is the signal's
         hint = error.hint if isinstance(error, SlipwayError) else ""
-        raise DeployError(
-            f"deploy of {self._project.stack.project} failed at {step}: {message}",
-            f"{now}{f'; {hint}' if hint else ''}",
-        ) from None
+        raise DeployError(failed, f"{now}{f'; {hint}' if hint else ''}") from None
 
-    def _undo(self, source: Source, stack: Stack, before: Before) -> None:
-        self._name_images(before.images)
-        repair(self._project, source, stack, before.images)
-        found = self._project.engine.containers(stack.project)
-        hashes = {**before.hashes, **self._hashes(source)}
-        changed = planner.to_bring_back(stack, before.images, hashes, found)
-        running = {one.service for one in found if one.state == "running"}
-        for move in rollout.moves(stack, changed, running):
-            if move.kind == RECREATE:
-                self._project.runner.run(source.up(move.services))
-                self._healthy(source, stack, move.services)
-                follow(self._project, source, stack, move.services)
-            else:
-                Rollout(self._project, source, stack, stack.services[move.services[0]], lambda: None).carry_out()
-        self._retire_others(planner.kept_services(stack.services, self._project.stack.services, before.hashes))
-        self._retire(planner.stale_jobs(stack, before.images, self._project.engine.containers(stack.project)))
+    def _way_back(self, before: Prepared) -> tuple[str, str]:
+        """Go back, look what serves then, and return the outcome and what is to be said of it."""
+        name = self._project.profile.environment
+        nothing = f"inv deploy.status --env {name} shows what serves now; nothing was rolled back (KEEP_RELEASES=0)"
+        if not self._keeps and not before.deploy.plan.rolled:
+            return planner.FAILED, nothing
+        if not any(not one.oneoff for one in before.observed.containers):
+            self._remove_new()
+            return planner.FAILED, "nothing ran before: what this one made is removed"
+        entry: dict[str, Any] = {"name": planner.ROLL_BACK, "seconds": 0.0, "outcome": "failed"}
+        started, steps = time.monotonic(), self.steps
+        self.steps = []
+        try:
+            back = self._to_before(before)
+            refuse(back.deploy.plan)
+            self._carry_out(back)
+            self._to_before(before, again=True)
+            entry["outcome"] = "done"
+        finally:
+            entry["seconds"] = round(time.monotonic() - started, 3)
+            steps.append(entry)
+            self.steps = steps
+        self._settled()
+        return (planner.ROLLED_BACK, "the earlier release serves") if self._keeps else (planner.FAILED, nothing)
 
-    def _retire_others(self, services: Collection[str]) -> None:
-        """Stop and remove the containers of services that a release does not have."""
+    def _settled(self) -> None:
+        """Note that nothing of this deploy is left to be recorded."""
+        state = states.read(self._project)
+        if state.unrecorded:
+            states.write(self._project, replace(state, unrecorded=False))
+
+    def _to_before(self, before: Prepared, again: bool = False) -> Prepared:
+        """Return the way to what is to serve again; ``again``: after it was gone, when nothing may be left of it."""
         project = self._project
-        found = project.engine.containers(project.stack.project)
-        self._retire([one.name for one in found if one.service not in services and not one.oneoff])
+        last = planner.serving(self._known) if self._keeps else None
+        if last and all(project.engine.image(one.id) for one in last.images.values()):
+            recorded = recorded_model(project, last.id)
+            kept = redactions.as_it_ran(project, recorded, last, before.observed.containers)
+            redactions.refuse_unfilled(kept)
+            back = prepare.earlier(project, last, kept)
+        else:
+            back = prepare.as_it_was(project, before, () if self._keeps else before.deploy.plan.rolled)
+        left = [one for one in back.deploy.changed if again]
+        if left:
+            words = "; ".join(f"{one.service}: {', '.join(one.causes)}" for one in left)
+            raise DeployError(f"the release before does not serve as it did: {words}")
+        return back
 
-    def _retire(self, names: Sequence[str]) -> None:
-        for command in rollout.stop(self._source, names) if names else ():
-            self._project.runner.run(command)
-
-    def _remove_new(self, before: Before) -> None:
+    def _remove_new(self) -> None:
         project = self._project
-        containers = project.engine.containers(project.stack.project)
-        mounted = {volume for one in containers for volume in one.volumes}
-        project.runner.run(self._source.compose("down", "--remove-orphans", reason="there was nothing before"))
-        made = sorted({one.name for one in project.engine.volumes(project.stack.project, mounted)} - before.volumes)
+        mounted = {volume for one in project.engine.containers(project.stack.project) for volume in one.volumes}
+        source = Source(project.profile, project.cwd)
+        project.runner.run(source.compose("down", "--remove-orphans", reason="there was nothing before"))
+        there = project.engine.volumes(project.stack.project, mounted)
+        made = sorted({one.name for one in there} - self._volumes)
         if made:
-            project.runner.run(self._source.docker("volume", "rm", *made))
+            project.runner.run(source.docker("volume", "rm", *made))
+        self._settled()
 
-    # Images and records
+    # Records
 
-    def _name_images(self, images: Mapping[str, Pinned]) -> None:
-        """Let the names of the Compose file stand for the images of a release again."""
-        for one in {image.reference: image for image in images.values()}.values():
-            self._project.runner.run(self._source.docker("tag", one.id, one.reference))
-
-    def _restored(self, kept: Mapping[str, Any], images: Mapping[str, Pinned]) -> tuple[Source, Stack]:
-        found = planner.restored(kept, images)
-        return Source(self._project.profile, self._project.cwd, json.dumps(found)), parse(found)
-
-    def _model(self, identity: int) -> Any:
-        name = f"{planner.repository(self._project.stack.project)}:{identity}"
-        return model(self._project.engine.kept_file(name, "/model.yaml").decode())
-
-    def _recorded(self, fresh: Release, kept: Mapping[str, Any] | None) -> Release:
+    def _recorded(self, fresh: Release, done: Prepared, kept: Mapping[str, Any]) -> Release:
         project = self._project
         images = dict(fresh.images) or records.images(project)
+        content = fresh.content or planner.content(kept, images, done.desired, project.cwd)
+        last = planner.serving(self._known)
+        if last and last.content == content and last.secrets == fresh.secrets and not fresh.of:
+            self._settled()
+            return last  # nothing that a release is made of has changed
         # What is promoted, or brought back, keeps what its own scan found.
         scanned = scan_baseline.evidence(project, fresh.commit)
         evidence = {**scanned, **fresh.evidence, **sboms.evidence(project, images.values())}
-        told = {"images": images, "evidence": evidence}
-        done = Release(**{**vars(fresh), **told, "seconds": round(time.monotonic() - self._started, 1)})
-        pinned = planner.pinned(kept or model(project.model_text), images)
-        self._step("record", lambda: records.write(project, done, pinned))
+        seconds = round(time.monotonic() - self._started, 1)
+        services = tuple(done.desired.stack.services)
+        told = replace(fresh, images=images, evidence=evidence, content=content, seconds=seconds, services=services)
+        entry = {"name": "record", "seconds": 0.0, "outcome": "failed"}
+        self.steps.append(entry)
+        started = time.monotonic()
+        records.write(project, told, planner.pinned(kept, images), kept_files.of(done.desired))
+        entry.update(outcome="done", seconds=round(time.monotonic() - started, 3))
+        self._settled()
         records.prune(project)
-        return done
+        return told
 
     def _record_failure(self, fresh: Release, outcome: str, reason: str) -> None:
-        seconds = round(time.monotonic() - self._started, 1)
-        failed = Release(**{**vars(fresh), "outcome": outcome, "reason": reason, "seconds": seconds, "images": {}})
-        records.write(self._project, failed, {})
+        if self._keeps:
+            seconds = round(time.monotonic() - self._started, 1)
+            failed = replace(fresh, outcome=outcome, reason=concealed(reason), seconds=seconds, images={})
+            records.write(self._project, failed, {}, {})
+
+
+def recorded_model(project: Project, identity: int) -> Any:
+    """Return the model that a release keeps."""
+    name = f"{planner.repository(project.stack.project)}:{identity}"
+    return model(project.engine.kept_file(name, "/model.yaml").decode())
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SlipwayError):
+        return error.message
+    return "stopped by SIGINT" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
 
 
 def _now() -> str:

@@ -1,20 +1,21 @@
 """What the scans of images say of exactly those images that a deploy brings."""
 
 from ..plan import trivy as planner
-from ..plan.deploy import PULL, Plan
+from ..plan.deploy import Deploy
 from ..plan.errors import RefusedError
 from ..plan.facts import Image
+from ..plan.operation import PULL
 from ..plan.scan import PASSED
 from . import accepted_files, image_scans, scans
 from .project import Project
 
 
-def find(project: Project, plan: Plan) -> tuple[str, str]:
+def find(project: Project, plan: Deploy) -> tuple[str, str]:
     """Return what a release records of the scan of its images, and in words why there is nothing to record.
 
     What was found is judged by the gate of today: a finding that nobody answers for any more closes it.
     """
-    if any(step.name == "build" for step in plan.steps):
+    if plan.building:
         return "", "the deploy would build its images, and what is not built yet is not scanned"
     if pulled := [one.service for one in plan.changes if one.action == PULL]:
         return "", f"{', '.join(pulled)}: the deploy may pull another image than the one that was scanned"

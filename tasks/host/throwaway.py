@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..plan import deploy as deploy_planner
 from ..plan import throwaway as planner
 from ..plan.command import Command
 from ..plan.compose import build_files, compose
-from ..plan.deploy import refuse_missing_secrets
 from ..plan.errors import CommandError
 from ..plan.facts import PROJECT_LABEL, Container, Owned
 from ..plan.profile import Value, with_value
+from ..plan.readiness import refuse_missing_secrets, verdict
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
@@ -96,9 +95,7 @@ class Throwaway:
         if project.runner.dry:
             return
         left = max(timeout - (time.monotonic() - started), 1.0)
-        word = project.engine.wait(
-            self.copy.name, lambda containers: deploy_planner.verdict(self.stack, containers), left
-        )
+        word = project.engine.wait(self.copy.name, lambda containers: verdict(self.stack, containers), left)
         if word != "ready" or readiness.settled(project, self.stack) != "ready":
             raise self._error(late if word == "timeout" else "")
 

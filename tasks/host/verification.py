@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ..plan import deploy as deploy_planner
 from ..plan import signing as planner
 from ..plan.build import split_reference
+from ..plan.deploy import Deploy
 from ..plan.errors import CheckError, RefusedError
 from ..plan.facts import Image
 from ..plan.signing import Status
@@ -113,7 +113,7 @@ def _state(project: Project, pinned: str) -> str:
     return planner.judge(pinned, answer.exit_code, answer.stdout, answer.stderr, key)
 
 
-def unmet(project: Project, plan: deploy_planner.Plan) -> tuple[tuple[str, str], ...]:
+def unmet(project: Project, plan: Deploy) -> tuple[tuple[str, str], ...]:
     """Return why a deploy may not be with VERIFY_SIGNATURES=true, each with its mend; every image counts."""
     if not project.profile.flag("VERIFY_SIGNATURES"):
         return ()
@@ -125,7 +125,7 @@ def unmet(project: Project, plan: deploy_planner.Plan) -> tuple[tuple[str, str],
     return planner.unmet(project.profile, project.stack.services, found, plan.building)
 
 
-def _images(project: Project, plan: deploy_planner.Plan) -> dict[str, Image | None]:
+def _images(project: Project, plan: Deploy) -> dict[str, Image | None]:
     """Return what the names of the services stand for when the deploy starts them."""
     promoted = plan.promotion.images if plan.promotion else {}
     return {
@@ -134,7 +134,7 @@ def _images(project: Project, plan: deploy_planner.Plan) -> dict[str, Image | No
     }
 
 
-def held(project: Project, plan: deploy_planner.Plan, verify_lock: Check) -> Check:
+def held(project: Project, plan: Deploy, verify_lock: Check) -> Check:
     """Verify the signatures under the lock, and return the check before each step of the deploy.
 
     Beside the lock it looks whether the names still stand for what was verified. Raises RefusedError at once when an

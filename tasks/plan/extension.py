@@ -45,6 +45,14 @@ class ProxySettings:
 
 
 @dataclass(frozen=True)
+class Reload:
+    """How a service takes changed configuration: a ``check`` in its container, then a ``signal``."""
+
+    check: tuple[str, ...] = ()
+    signal: str = "HUP"
+
+
+@dataclass(frozen=True)
 class SlipwaySettings:
     """The ``x-slipway`` field of a service."""
 
@@ -62,6 +70,9 @@ class SlipwaySettings:
     load: tuple[Target, ...] = ()
     backup: Backup | None = None
     accept: Mapping[str, str] = field(default_factory=dict)
+    settle: float | None = None
+    reload: Reload | None = None
+    live: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 HASH_LABEL = "com.docker.compose.config-hash"
 IMAGE_LABEL = "com.docker.compose.image"
+DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 FINGERPRINT_LABEL = "slipway.fingerprint"
 
 
@@ -17,7 +18,10 @@ FINGERPRINT_LABEL = "slipway.fingerprint"
 class Container:
     """One container of a Compose project. ``state`` and ``health`` are the engine's words.
 
-    ``started`` is RFC 3339, ``created`` seconds since the epoch, whole ones.
+    ``started`` is RFC 3339, ``created`` seconds since the epoch, whole ones. ``binds`` are bind mounts (source on the
+    engine's host, target), ``shares`` the ids of containers whose namespaces or volumes it uses, ``directory`` is where
+    the project lay when it was made. ``young``: it has run for less than an hour, so it may be one that ends again and
+    again.
     """
 
     id: str
@@ -41,11 +45,15 @@ class Container:
     networks: tuple[str, ...] = ()
     restarting: bool = False
     restarts: int = 0
+    binds: tuple[tuple[str, str], ...] = ()
+    shares: tuple[str, ...] = ()
+    directory: str = ""
+    young: bool = False
 
 
 @dataclass(frozen=True)
 class Image:
-    """One local image; ``size`` in bytes, ``created`` RFC 3339."""
+    """One local image; ``size`` in bytes, ``created`` RFC 3339, ``content`` its identity."""
 
     id: str
     tags: tuple[str, ...] = ()
@@ -53,6 +61,33 @@ class Image:
     size: int = 0
     created: str = ""
     health_check: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as the engine has it; ``containers`` are the names of those in it."""
+
+    name: str
+    id: str = ""
+    driver: str = "bridge"
+    internal: bool = False
+    attachable: bool = False
+    ipv6: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    subnets: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    containers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume as the engine has it."""
+
+    name: str
+    driver: str = "local"
+    options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

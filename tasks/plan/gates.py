@@ -1,12 +1,10 @@
 """What a profile wants to be true before a deploy begins."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from .errors import InputError, RefusedError
 from .profile import Profile
-from .rollout import Move
 from .stack import Stack
 
 TESTS, SCAN = EVIDENCE = ("tests", "scan")
@@ -89,11 +87,6 @@ def unmet(profile: Profile, facts: Facts) -> list[tuple[str, str]]:
         )
     found += facts.unsigned
     return found
-
-
-def rolled_out(moves: Iterable[Move]) -> tuple[str, ...]:
-    """Return the services whose new containers take over while the old ones serve."""
-    return tuple(name for move in moves if move.kind != "recreate" for name in move.services)
 
 
 def mounted_from(stack: Stack, *directories: str) -> tuple[tuple[str, str], ...]:

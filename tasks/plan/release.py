@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from .build import split_reference
+from .desired import Desired
 from .errors import InputError, RefusedError
-from .extension import JOBS, SERVICE_KEYS
+from .extension import SERVICE_KEYS
 from .facts import Container, Image
 from .profile import Profile
 from .secret import MASK, Secret
-from .stack import Stack
 
 RELEASE_LABEL, DOCUMENT_LABEL = "slipway.release", "slipway.release.document"
 DEPLOYED, ROLLED_BACK, PAUSED, FAILED = "deployed", "rolled-back", "paused", "failed"
@@ -26,11 +27,19 @@ SCHEMA = "slipway/release/v1"
 
 @dataclass(frozen=True)
 class Pinned:
-    """The image of a service in a release: the name in the Compose file, and the one image that it stood for."""
+    """The image of a service in a release: the name in the Compose file, and the one image that it stood for.
+
+    ``built``: the project builds it, so the name is the project's own.
+    """
 
     reference: str
     id: str
     digest: str = ""
+    built: bool = False
+
+    def kept(self, project: str, release: int) -> str:
+        """Return the name by which a release keeps its image."""
+        return f"{split_reference(self.reference)[0]}:{image_tag(project, release)}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Release:
     """One release. ``created`` is RFC 3339 UTC, ``seconds`` the time that the deploy took.
 
     ``fingerprint`` stands for the profile without its secrets; ``reason`` is what a deploy failed of, ``evidence`` what
-    was known of the images when they were deployed.
+    was known of the images when they were deployed, ``secrets`` the keyed fingerprint of each secret by its name.
+    ``content`` stands for images, model and mounted files: two releases that have it in common are the same.
     """
 
     id: int
@@ -54,6 +64,9 @@ class Release:
     reason: str = ""
     of: int = 0
     evidence: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
+    services: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the release as JSON data."""
@@ -90,25 +103,6 @@ class Basis:
     promotion: Promotion | None = None
 
 
-@dataclass(frozen=True)
-class Before:
-    """What a deploy that fails goes back to, images and the model they ran by, and what there was when it began.
-
-    That is the last release, where the engine still has it: what runs may be what a killed deploy left of two. ``ran``
-    are the ids of the images that ran and ``hashes`` their configurations by Compose's own measure, by service.
-    """
-
-    images: Mapping[str, Pinned]
-    model: Mapping[str, Any]
-    volumes: frozenset[str]
-    hashes: Mapping[str, str]
-    ran: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def differing(self, wanted: Mapping[str, Pinned]) -> tuple[str, ...]:
-        """Return the services of a release that did not run by its images alone."""
-        return tuple(name for name, one in wanted.items() if self.ran.get(name, frozenset()) != {one.id})
-
-
 def repository(project: str) -> str:
     """Return the name under which the engine keeps the releases of a project."""
     return f"{project}-release"
@@ -125,7 +119,7 @@ def from_labels(labels: Mapping[str, str]) -> Release | None:
         found = json.loads(labels.get(DOCUMENT_LABEL, ""))
         images = {name: Pinned(**one) for name, one in found.pop("images").items()}
         found.pop("schema")
-        return Release(**{**found, "images": images})
+        return Release(**{**found, "images": images, "services": tuple(found.pop("services", images))})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -152,7 +146,9 @@ def _others_run(last: Release, containers: Collection[Container]) -> bool:
     return any(one.image_id != ids.get(one.service, one.image_id) for one in running)
 
 
-def target(releases: Collection[Release], wanted: int = 0, containers: Collection[Container] = ()) -> Release:
+def target(
+    releases: Collection[Release], wanted: int = 0, containers: Collection[Container] = (), unrecorded: bool = False
+) -> Release:
     """Return the release that a roll back goes to: the one asked for, else the one before that which serves.
 
     After a deploy that ended without a release it is the one that was to be replaced. A roll back is a release of its
@@ -168,14 +164,36 @@ def target(releases: Collection[Release], wanted: int = 0, containers: Collectio
     now = serving(releases)
     if now is None:
         raise RefusedError("there is no release to go back to", "inv deploy.history shows what there is")
-    if paused(releases) or _others_run(now, containers):
+    if unrecorded or paused(releases) or _others_run(now, containers):
         return now
     # After a roll back to release 3, before 3 is where the next one goes: 4 and up are what was left.
     original = now.of or now.id
-    before = [one for one in newest_first(known.values()) if one.id < original and moved(one.images, now.images)]
+    before = [one for one in newest_first(known.values()) if one.id < original and differ(one, now)]
     if not before:
         raise RefusedError(f"there is no other release before {original}", "inv deploy.history shows what there is")
     return before[0]
+
+
+def differ(one: Release, other: Release) -> bool:
+    """Whether two releases are of other images, another model or other mounted files."""
+    if one.content and other.content:
+        return one.content != other.content
+    return bool(moved(one.images, other.images))  # an earlier version of Slipway recorded one of them
+
+
+def content(model: Mapping[str, Any], images: Mapping[str, Pinned], desired: Desired, directory: str) -> str:
+    """Return what stands for a release: its images, its model wherever it lies, and what it mounts.
+
+    A secret is not of it: a roll back cannot bring its value back.
+    """
+    text = json.dumps(pinned(model, images), sort_keys=True).replace(json.dumps(directory)[1:-1], "")
+    mounted = {
+        f"{name} {one.target}": wanted.contents[one.target].digest
+        for name, wanted in desired.services.items()
+        for one in wanted.references
+        if not one.secret
+    }
+    return hashlib.sha256(f"{text}\n{json.dumps(mounted, sort_keys=True)}".encode()).hexdigest()[:32]
 
 
 def prunable(releases: Collection[Release], keep: int) -> tuple[Release, ...]:
@@ -207,14 +225,10 @@ def _pinned_name(image: Pinned) -> str:
     return image.digest or image.id
 
 
-def restored(model: Mapping[str, Any], images: Mapping[str, Pinned]) -> dict[str, Any]:
-    """Return the model of a release as it was deployed: by the names of the Compose file.
-
-    Compose marks containers with a hash of their configuration, the image's name included: so what has not changed
-    stays as it is, and `docker compose up` by hand afterwards does too.
-    """
+def restored(model: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the model of a release as it was deployed, each service by the name that its image has by now."""
     services = {
-        name: {**_understood(raw), "image": images[name].reference} if name in images else _understood(raw)
+        name: {**_understood(raw), "image": names[name]} if name in names else _understood(raw)
         for name, raw in (model.get("services") or {}).items()
     }
     return {**model, "services": services}
@@ -236,69 +250,14 @@ def refuse_secrets(model_text: str, profile: Profile) -> None:
             )
 
 
-def idle_database(stack: Stack, changed: Collection[str], running: Collection[str], volumes: Collection[str]) -> str:
-    """Return the database that has data, and has to be started so that it is backed up before migrations; "" for none.
-
-    ``volumes`` are those that exist: without one there is nothing to lose yet.
-    """
-    if not any(one.slipway.job == JOBS[0] and one.name in changed for one in stack.services.values()):
-        return ""
-    idle = (one for one in stack.services.values() if one.slipway.backup and one.name not in running)
-    return next((one.name for one in idle if any(name in volumes for name in one.volumes)), "")
-
-
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:
     """Return the services whose image is another one."""
     return tuple(name for name, one in then.items() if name not in now or now[name].id != one.id)
 
 
-def to_bring_back(
-    stack: Stack, images: Mapping[str, Pinned], hashes: Mapping[str, str], containers: Collection[Container]
-) -> dict[str, str]:
-    """Return the services that do not run as they did before a deploy, and what has to happen to each.
-
-    ``images`` and ``hashes`` are what ran. Jobs have done their work, and an old one would find nothing to do.
-    """
-    changed = {}
-    for name, image in images.items():
-        service = stack.services.get(name)
-        if service is None or stack.one_off(service):
-            continue
-        mine = [one for one in containers if one.service == name and not one.oneoff]
-        wanted = hashes.get(name, "")
-        if any(one.image_id != image.id or one.config_hash != wanted or _broken(one) for one in mine):
-            changed[name] = "recreate"
-        elif len(mine) != service.replicas:
-            changed[name] = "scale" if mine else "create"
-    return changed
-
-
-def stale_jobs(stack: Stack, images: Mapping[str, Pinned], containers: Collection[Container]) -> tuple[str, ...]:
-    """Return the containers of jobs that ran by other images than those of a release: it is not theirs."""
-    return tuple(
-        one.name
-        for one in containers
-        if (service := stack.services.get(one.service)) and stack.one_off(service) and not one.oneoff
-        if one.service in images and one.image_id != images[one.service].id
-    )
-
-
-def kept_services(release: Collection[str], now: Collection[str], ran: Collection[str]) -> frozenset[str]:
-    """Return the services whose containers stay on the way back to a release.
-
-    Of those that ``ran``, one that the Compose files name ``now`` and the release does not was brought by a deploy that
-    was killed; one that neither names is an orphan, and nobody's to remove.
-    """
-    return frozenset(name for name in ran if name in release or name not in now)
-
-
 def went_back(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the steps of a deploy ended with the earlier release serving again."""
     return any(one["name"] == ROLL_BACK and one["outcome"] == "done" for one in steps)
-
-
-def _broken(container: Container) -> bool:
-    return container.state != "running" or container.health == "unhealthy"
 
 
 def rows(releases: Sequence[Release]) -> list[dict[str, Any]]:

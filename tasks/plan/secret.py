@@ -1,6 +1,28 @@
-"""The masked value type: whatever prints it, logs it or serialises it gets ``***``."""
+"""The masked value type: whatever prints it, logs it or serialises it gets ``***``; and which names hold secrets."""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote
 
 MASK = "***"
+
+_WORDS = "PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|SECRET_?KEY"
+# PGPASSWORD and its like join the word to what comes before it; PASS, PWD and KEY alone say too little elsewhere.
+_SECRET_NAME = re.compile(
+    rf"(?:\A|_)(?:{_WORDS})(?:_|\Z)|(?:PASSWORD|_PASS|_PWD|[A-Z0-9]_KEY)\Z|\A(?:PASS|APIKEY)\Z", re.I
+)
+_NOT_SECRET_END = re.compile(r"_(?:FILE|DIR|PATH|KEYS|TTL|EXPIRY|EXPIRES|EXPIRES_IN|EXPIRATION|LENGTH|TIMEOUT)\Z", re.I)
+# Keys that are published, or that are no keys of a lock; the last two name a place (a file, or env://NAME).
+_PUBLIC_KEY = re.compile(
+    r"(?:PUBLIC|PUBLISHABLE|ANON|SITE|PRIMARY|FOREIGN|PARTITION|SORT|CACHE|ROUTING)_KEY\Z"
+    r"|\A(?:NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VITE)_|\A(?:SIGN|VERIFY)_KEY\Z",
+    re.I,
+)
+_ANY_KEY = re.compile(rf"(?:\A|_)(?:{_WORDS})(?:_|\Z)", re.I)
+_URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s]+)@")
+_LONG = 8  # characters from which a line of a secret is looked for by itself
 
 
 class Secret:
@@ -40,3 +62,41 @@ class Secret:
 def reveal(value: "str | Secret") -> str:
     """Return the plain text of a value that may be a :class:`Secret`."""
     return value.reveal() if isinstance(value, Secret) else value
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a variable of this name holds a secret itself, not the place of one."""
+    if _SECRET_NAME.search(name) is None or _NOT_SECRET_END.search(name) is not None:
+        return False
+    return _ANY_KEY.search(name) is not None or _PUBLIC_KEY.search(name) is None
+
+
+def url_passwords(value: str) -> tuple[str, ...]:
+    """Return the passwords of the URLs in a value (``postgres://user:password@host``)."""
+    return tuple(_URL_PASSWORD.findall(value))
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Return text with every secret masked, in each spelling that a program may have given it."""
+    for secret in secrets:
+        for spelling in spellings(secret):
+            text = text.replace(spelling, MASK)
+    return text
+
+
+@lru_cache(maxsize=256)
+def spellings(secret: str) -> tuple[str, ...]:
+    """Return how a secret is written, the longest first: as it is, and as Compose, JSON, YAML, URLs and `sh` quote it.
+
+    Of one with several lines each long line counts: output is read line by line.
+    """
+    if secret.isascii() and secret.isalnum():
+        return (secret,)
+    plain = {secret, *(line for line in secret.splitlines() if len(line) >= _LONG)}
+    plain |= {one.replace("$", "$$") for one in plain}
+    quoted = set(plain)
+    for one in plain:
+        quoted |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], repr(one)[1:-1]}
+        quoted |= {one.replace("'", "''"), quote(one, safe=""), quote(one)}
+    quoted |= {one.replace("'", "'\"'\"'") for one in quoted}
+    return tuple(sorted(quoted - {""}, key=lambda one: (-len(one), one)))

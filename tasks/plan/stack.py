@@ -52,7 +52,8 @@ class Port:
 class Service:
     """One service of the model; ``volumes`` and ``networks`` are what the engine calls them, ``binds`` host paths.
 
-    ``health_disabled``: not even the health check of the image counts.
+    ``health_disabled``: not even the health check of the image counts. ``shares`` are the services whose namespaces or
+    volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted.
     """
 
     name: str
@@ -73,6 +74,8 @@ class Service:
     slipway: SlipwaySettings = field(default_factory=SlipwaySettings)
     container_name: str = ""
     update: UpdatePolicy = field(default_factory=UpdatePolicy)
+    shares: tuple[str, ...] = ()
+    restarts_with: tuple[str, ...] = ()
 
     @property
     def rollout(self) -> str:
@@ -228,6 +231,14 @@ def _named(names: Iterable[str], declared: object) -> tuple[str, ...]:
     return tuple(str((known.get(name) or {}).get("name") or name) for name in names)
 
 
+def _shares(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services whose namespaces or volumes a service uses."""
+    modes = [str(raw.get(key) or "") for key in ("network_mode", "ipc", "pid")]
+    found = [mode.removeprefix("service:") for mode in modes if mode.startswith("service:")]
+    found += [one.partition(":")[0] for one in raw.get("volumes_from") or () if not one.startswith("container:")]
+    return tuple(dict.fromkeys(found))
+
+
 def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Service:
     deploy = raw.get("deploy") or {}
     health = raw.get("healthcheck") or {}
@@ -254,6 +265,8 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         restarts=str(raw.get("restart") or "no") != "no",
         slipway=settings(raw.get("x-slipway"), f"services.{name}.x-slipway", name),
         container_name=str(raw.get("container_name") or ""),
+        shares=_shares(raw),
+        restarts_with=tuple(other for other, one in (raw.get("depends_on") or {}).items() if one.get("restart")),
         update=update_policy(mapping(deploy.get("update_config"), f"services.{name}.deploy.update_config")),
     )
 
@@ -284,18 +297,18 @@ def _rootfs(raw: object) -> Rootfs | None:
     return Rootfs(str(found["suite"]), str(found["file"]), tuple(found.get("include", [])))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a part of the model with Compose's ``$$`` as the one dollar that it stands for."""
     if isinstance(value, str):
         return value.replace("$$", "$")
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
 def parse(model: Mapping[str, Any]) -> Stack:
     """Return the Stack of a Compose model; raises InputError for an ``x-slipway`` field that is not understood."""
-    model = _plain(model)
+    model = plain(model)
     project = str(model.get("name", ""))
     declared = mapping(model.get("x-slipway"), "x-slipway")
     known_keys(declared, _PROJECT_KEYS, "x-slipway")

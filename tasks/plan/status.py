@@ -1,29 +1,42 @@
 """The state of an environment, service by service."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from .deploy import UNCHANGED, Facts, change, drift
+from .desired import Desired
+from .difference import drift
 from .facts import Container
+from .observed import Observed
+from .operation import UNCHANGED, Plan
 from .release import Release
 from .stack import Service, Stack
 
 
 def rows(
-    stack: Stack, facts: Facts, containers: tuple[Container, ...], release: Release | None = None
+    desired: Desired, observed: Observed, plan: Plan, containers: tuple[Container, ...], release: Release | None = None
 ) -> list[dict[str, Any]]:
     """Return one entry a service, in the model's order; ``containers`` are the inspected ones.
 
-    ``release`` is the one that serves by the record: what runs another image has drifted from it.
+    ``plan`` is what a deploy would do now; ``release`` the one that serves by the record: what runs another image has
+    drifted from it.
     """
-    return [_row(stack, service, facts, containers, release) for service in stack.services.values()]
+    actions = {one.service: one.action for one in plan.changes}
+    found = []
+    for service in desired.stack.services.values():
+        mine = [one for one in containers if one.service == service.name and not one.oneoff]
+        found.append(
+            {
+                **_row(desired.stack, service, mine, observed),
+                # What the profile and the Compose files say now, and the containers do not.
+                "drift": [*drift(service, observed, desired), *_left(service, mine, release)],
+                "ready": actions.get(service.name, UNCHANGED) == UNCHANGED,
+            }
+        )
+    return found
 
 
-def _row(
-    stack: Stack, service: Service, facts: Facts, containers: tuple[Container, ...], release: Release | None
-) -> dict[str, Any]:
-    mine = [one for one in containers if one.service == service.name and not one.oneoff]
-    image = facts.engine.images.get(service.image)
-    outcome = change(service, facts, "", stack.one_off(service))
+def _row(stack: Stack, service: Service, mine: Sequence[Container], observed: Observed) -> dict[str, Any]:
+    image = observed.images.get(service.image)
     running = sum(one.state == "running" for one in mine)
     return {
         "service": service.name,
@@ -34,20 +47,18 @@ def _row(
         "replicas": f"{running}/{service.replicas}" if not stack.one_off(service) else "-",
         "ports": sorted({port for one in mine for port in one.ports}),
         "started": max((one.started for one in mine if one.started), default=""),
-        # What the profile and the Compose files say now, and the containers do not.
-        "drift": [*drift(service, facts), *_left(service, mine, release)],
-        "ready": outcome.action == UNCHANGED,
+        "restarts": sum(one.restarts for one in mine),
     }
 
 
-def _left(service: Service, containers: list[Container], release: Release | None) -> list[str]:
+def _left(service: Service, containers: Sequence[Container], release: Release | None) -> list[str]:
     recorded = release.images.get(service.name) if release else None
     if release is None or recorded is None or all(one.image_id == recorded.id for one in containers):
         return []
     return [f"not the image of release {release.id}"]
 
 
-def _state(stack: Stack, service: Service, containers: list[Container]) -> str:
+def _state(stack: Stack, service: Service, containers: Sequence[Container]) -> str:
     if not containers:
         return "absent"
     states = {one.state for one in containers}
@@ -57,6 +68,6 @@ def _state(stack: Stack, service: Service, containers: list[Container]) -> str:
     return "/".join(sorted(states))
 
 
-def _worst_health(containers: list[Container]) -> str:
+def _worst_health(containers: Sequence[Container]) -> str:
     order = ("unhealthy", "starting", "healthy")
     return next((word for word in order if any(one.health == word for one in containers)), "")

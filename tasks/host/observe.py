@@ -1,0 +1,129 @@
+"""Looks at the engine once and says what runs, as a deploy decides on it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ..plan.desired import Desired
+from ..plan.facts import Container, Image
+from ..plan.observed import Observed, State
+from ..plan.references import BIND, FILE, Reference
+from ..plan.stack import Stack
+from . import machine
+from .contents import Contents, place, tree_digest
+from .engine_resources import Resources
+from .project import Project
+from .proxies import proxy, upstream_texts
+
+
+def images(project: Project, references: Iterable[str]) -> dict[str, Image]:
+    """Return the images that references stand for now."""
+    found = ((name, project.engine.image(name)) for name in sorted(set(references)))
+    return {name: image for name, image in found if image is not None}
+
+
+def containers(project: Project, stack: Stack) -> tuple[Container, ...]:
+    """Return the containers of a project, in full where a listing does not say what is decided on."""
+    sharing = {name for name, one in stack.services.items() if one.shares}
+    unwatched = {name for name, one in stack.services.items() if one.restarts and not one.health_check}
+    found = []
+    for one in project.engine.containers(stack.project):
+        doubtful = one.restarting or one.service in sharing or (one.young and one.service in unwatched)
+        full = project.engine.inspect(one.id) if doubtful else one
+        if full is not None:
+            found.append(replace(full, young=one.young or one.restarting, created=one.created))
+    return tuple(found)
+
+
+def observe(
+    project: Project, desired: Desired, known: tuple[Container, ...], named: Mapping[str, Image], state: State,
+    contents: Contents,
+) -> Observed:  # fmt: skip
+    """Return what runs; ``known`` are the project's containers, ``named`` what references stand for."""
+    stack, resources = desired.stack, Resources(project.engine)
+    found = proxy(project, stack)
+    declared = {key: desired.model.get(key) or {} for key in ("networks", "volumes")}
+    names = {
+        key: [str((one or {}).get("name") or name) for name, one in entries.items()]
+        for key, entries in declared.items()
+    }
+    networks = {name: one for name in names["networks"] if (one := resources.network(name))}
+    volumes = {name: found_volume for name in names["volumes"] if (found_volume := resources.volume(name))}
+    return Observed(
+        containers=known,
+        images=named,
+        contents=_contents(project, known, named),
+        networks=networks,
+        volumes=volumes,
+        state=state,
+        seen=_Seen(project, resources, contents, state).all(desired, known),
+        upstreams=upstream_texts(project, stack, found) if found else {},
+        front=found.containers if found else (),
+        strangers=_strangers(project, stack, known),
+        taken_ports=_taken_ports(project, stack, known),
+    )
+
+
+def _contents(project: Project, known: Iterable[Container], named: Mapping[str, Image]) -> dict[str, str]:
+    """Return the contents of the images of containers, by the id that a container has them by."""
+    by_id = {one.id: one for one in named.values()}
+    found = {}
+    for identity in {one.created_from or one.image_id for one in known}:
+        image = by_id.get(identity) or project.engine.image(identity)
+        found[identity] = (image.content or image.id) if image else identity
+    return found
+
+
+def _strangers(project: Project, stack: Stack, known: Iterable[Container]) -> frozenset[str]:
+    """Return the services with containers that only another Compose profile has."""
+    none = {one.service for one in known if one.service not in stack.services and not one.oneoff}
+    others = set(project.wide.stack.services) - set(project.stack.services) if none else set()
+    return frozenset(none & others)
+
+
+def _taken_ports(project: Project, stack: Stack, known: Iterable[Container]) -> tuple[int, ...]:
+    """Return the ports that a service wants and a stranger has; the project's own containers do not count."""
+    if not project.engine.local():
+        return ()
+    own = {text.partition("->")[0].rpartition(":")[2] for one in known for text in one.ports}
+    wanted = [port for service in stack.services.values() for port in service.ports if str(port.published) not in own]
+    return machine.taken_ports(wanted)
+
+
+class _Seen:
+    """What containers see of the files that they mount."""
+
+    def __init__(self, project: Project, resources: Resources, contents: Contents, state: State) -> None:
+        self._local = project.engine.local()
+        self._resources, self._contents, self._state = resources, contents, state
+
+    def all(self, desired: Desired, known: Iterable[Container]) -> dict[tuple[str, str], str]:
+        """Return a digest by container and target, as far as it can be known without reading much."""
+        found = {}
+        for container in known:
+            if container.oneoff or container.service not in desired.stack.services:
+                continue
+            wanted = desired.wanted(container.service)
+            for one in wanted.references:
+                if not one.live and wanted.contents[one.target].digest and (said := self._of(container, one)):
+                    found[container.id, one.target] = said
+        return found
+
+    def _of(self, container: Container, reference: Reference) -> str:
+        stamp = self._state.stamps.get(container.id)
+        noted = stamp.references.get(reference.target) if stamp else None
+        source = dict(container.binds).get(reference.target, "")
+        if noted and not noted.place:
+            return noted.digest  # it was copied into the container
+        if noted and self._local and source and noted.place == place(source):
+            return self._contents.at(source, reference).digest
+        if reference.writable and reference.kind == BIND and not (self._local and source and noted):
+            return ""
+        return self._read(container, reference)
+
+    def _read(self, container: Container, reference: Reference) -> str:
+        files = self._resources.seen(container.id, reference.target)
+        if files is None:
+            return "nothing" if reference.held == FILE and container.state == "running" else ""
+        if "" in files:
+            return self._contents.digested(files[""], reference)
+        return tree_digest(files)

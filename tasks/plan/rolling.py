@@ -1,0 +1,224 @@
+"""How new containers of one service take over while the old ones serve, as operations."""
+
+import math
+from collections.abc import Sequence
+
+from .desired import Desired
+from .difference import Policy, matches
+from .extension import BLUE_GREEN
+from .facts import Container
+from .observed import Observed
+from .operation import (
+    AWAIT,
+    CREATE,
+    DRAIN,
+    POINT,
+    PROVE,
+    REMOVE,
+    REST,
+    SMOKE,
+    START,
+    STOP,
+    UNCHANGED,
+    WATCH,
+    Change,
+    Operation,
+)
+from .rollout import batches, new_names
+from .stack import Service, Stack
+from .upstream import Aim, leads, proven, serving
+
+KNOWN = 1.0  # seconds in which the proxy asks for the addresses of new names
+
+
+class _Rollout:
+    """The operations of one service, added up; ``front``: a proxy names its containers in a file."""
+
+    def __init__(self, service: Service, observed: Observed, stack: Stack, group: str, causes: tuple[str, ...] = ()):
+        self._service, self._observed, self._stack = service, observed, stack
+        self._group, self._causes = group, causes
+        text = observed.upstreams.get(service.name, "")
+        self.front = bool(observed.front) and (service.rollout == BLUE_GREEN or leads(text, service.name))
+        self.named = serving(text, service.name)
+        self.operations: list[Operation] = []
+
+    def add(self, kind: str, names: Sequence[str] = (), **more: object) -> None:
+        self.operations.append(
+            Operation(
+                kind, self._service.name, services=(self._service.name,), names=tuple(names), cause=self._causes,
+                group=self._group, **more,  # type: ignore[arg-type]
+            )
+        )  # fmt: skip
+
+    def point(self, names: Sequence[str], backups: Sequence[str] = (), coming: Sequence[str] = ()) -> None:
+        if self.front:
+            self.add(POINT, names, aim=Aim(tuple(names), tuple(backups), tuple(coming)))
+
+    def rest(self, seconds: float) -> None:
+        if self.front:
+            self.add(REST, seconds=seconds)
+
+    def drain(self) -> None:
+        if self.front:
+            self.add(DRAIN)
+
+    def retire(self, names: Sequence[str]) -> None:
+        if names:
+            self.add(STOP, names)
+            self.add(REMOVE, names)
+
+    def lead_back(self, names: Sequence[str]) -> None:
+        """Lead to containers that serve already or did before, by names that the proxy may have to learn first."""
+        if not self.front:
+            return
+        unknown = [one for one in names if one not in self.named]
+        there = {one.name for one in self._observed.running(self._service.name)}
+        known = [one for one in self.named if one in there]
+        if unknown and known:
+            self.point(known, coming=unknown)
+            self.rest(KNOWN)
+        self.point(names)
+        self.drain()
+
+
+def _names(containers: Sequence[Container]) -> tuple[str, ...]:
+    return tuple(one.name for one in containers)
+
+
+def _proven(service: Service, observed: Observed, containers: Sequence[Container]) -> list[Container]:
+    """Return those of containers that were watched to the end, as far as anybody noted."""
+    running = {one.name for one in observed.running(service.name)}
+    text = observed.upstreams.get(service.name, "")
+    led = proven(text, service.name, running, service.replicas)
+    found = []
+    for one in containers:
+        stamp = observed.state.stamps.get(one.id)
+        if one.state == "running" and (stamp is None or stamp.proven) and (not led or one.name in led):
+            found.append(one)
+    return found
+
+
+def rolled(service: Service, change: Change, observed: Observed, desired: Desired, policy: Policy) -> list[Operation]:
+    """Return the operations by which new containers of a service take over from those that run."""
+    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}", change.causes)
+    there = observed.of(service.name)
+    alike = [one for one in there if matches(service, one, observed, desired)]
+    kept = _proven(service, observed, alike)
+    if policy.back and not kept:
+        kept = [one for one in alike if one.state == "running"]  # what ran before a deploy needs no watch
+    kept = kept[: service.replicas]
+    if kept and len(kept) >= service.replicas:
+        _keep(rollout, there, kept)
+        return rollout.operations
+    # What was begun and not proven leaves first: what serves goes on serving alone.
+    fresh = [one for one in alike if one not in kept]
+    old = [one for one in there if one.state == "running" and one not in fresh]
+    dead = [one for one in there if one not in old]
+    if not old:
+        old, dead = fresh, [one for one in there if one not in fresh]
+    if dead:
+        if {one.name for one in dead} & set(rollout.named):
+            rollout.lead_back(_names(old))
+        rollout.retire(_names(dead))
+    _batched(rollout, service, observed, desired, policy, tuple(old))
+    return rollout.operations
+
+
+def _keep(rollout: _Rollout, there: Sequence[Container], kept: Sequence[Container]) -> None:
+    """Let those serve alone that are what they are to be."""
+    rollout.lead_back(_names(kept))
+    rollout.retire([one.name for one in there if one not in kept])
+
+
+def _batched(
+    rollout: _Rollout,
+    service: Service,
+    observed: Observed,
+    desired: Desired,
+    policy: Policy,
+    old: tuple[Container, ...],
+) -> None:
+    project = desired.stack.project
+    now, update = list(_names(old)), service.update
+    if rollout.front and set(rollout.named) != set(now):
+        # The service's own name would lead to the new containers before they are ready.
+        rollout.lead_back(now)
+    taken = 0
+    count = max(service.replicas, 1)
+    every = new_names(project, service.name, observed.of(service.name), count)
+    for number, batch in enumerate(batches(service, now)):
+        fresh = every[taken : taken + batch.count]
+        if number and update.delay:
+            rollout.add(REST, seconds=update.delay)
+        taken += batch.count
+        staying = tuple(one for one in now if one not in batch.leaving)
+        allowed = math.floor(update.max_failure_ratio * len(fresh))
+        rollout.add(CREATE, fresh, counts={service.name: len(now) + len(fresh)}, begun=True)
+        rollout.add(START, fresh, begun=True)
+        timeout = policy.timeouts.get(service.name, policy.timeout)
+        rollout.add(AWAIT, fresh, seconds=timeout, failure=update.failure_action)
+        rollout.point(now, coming=fresh)
+        rollout.rest(KNOWN)
+        rollout.point((*staying, *fresh), backups=[one for one in batch.leaving if one in now])
+        seconds = _watch(service, observed, policy)
+        rollout.add(WATCH, fresh, seconds=seconds, failure=update.failure_action, allowed=allowed)
+        if policy.smoke and rollout.front and not set(staying) & set(_names(old)):
+            rollout.add(SMOKE, fresh, failure=update.failure_action)
+        rollout.drain()
+        rollout.add(PROVE, fresh)
+        rollout.point((*staying, *fresh))
+        rollout.retire(batch.leaving)
+        now = [*staying, *fresh]
+
+
+def _watch(service: Service, observed: Observed, policy: Policy) -> float:
+    """Return how long new containers are watched: without a health check long enough for one that dies to be seen."""
+    image = observed.images.get(service.image)
+    checked = service.health_check or bool(image and image.health_check and not service.health_disabled)
+    return service.update.monitor if checked else max(service.update.monitor, policy.settle)
+
+
+def scaled(service: Service, change: Change, observed: Observed, stack: Stack) -> list[Operation]:
+    """Return the operations that give a service more or fewer containers."""
+    rollout = _Rollout(service, observed, stack, f"scale {service.name}", change.causes)
+    there = observed.of(service.name)
+    running = [one for one in there if one.state == "running"]
+    if len(there) > service.replicas:
+        ordered = [*running, *(one for one in there if one not in running)]
+        kept = ordered[: service.replicas]
+        if rollout.named and kept:
+            rollout.lead_back(_names(kept))
+        rollout.retire([one.name for one in there if one not in kept])
+        return rollout.operations
+    fresh = new_names(stack.project, service.name, there, service.replicas - len(there))
+    rollout.add(CREATE, fresh, counts={service.name: service.replicas})
+    rollout.add(START, fresh, begun=True)
+    rollout.add(AWAIT, fresh, seconds=60.0)
+    if rollout.named:
+        now = [one for one in rollout.named if one in _names(running)]
+        rollout.point(now, coming=fresh)
+        rollout.rest(KNOWN)
+        rollout.point((*_names(running), *fresh))
+        rollout.drain()
+    return rollout.operations
+
+
+def following(service: Service, change: Change, observed: Observed, stack: Stack) -> list[Operation]:
+    """Return how the proxy follows what was made anew of a service whose containers it names."""
+    rollout = _Rollout(service, observed, stack, f"up {service.name}", change.causes)
+    if change.action == UNCHANGED or not rollout.named or service.rollout == "recreate":
+        return []
+    fresh = [f"{stack.project}-{service.name}-{number + 1}" for number in range(service.replicas)]
+    there = [one.name for one in observed.of(service.name)] or fresh
+    if set(there) != set(rollout.named):
+        rollout.point(there)
+    return rollout.operations
+
+
+def leftover(service: Service, observed: Observed, desired: Desired) -> list[Operation]:
+    """Return how the proxy is led to what serves where it leads to something else, after a deploy that was killed."""
+    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}")
+    there = [one.name for one in observed.running(service.name)]
+    if rollout.named and rollout.front and service.rollout != "recreate" and set(rollout.named) != set(there) and there:
+        rollout.lead_back(there)
+    return rollout.operations
