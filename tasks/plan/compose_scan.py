@@ -7,7 +7,7 @@ from typing import Any
 
 from .dockerfile import logical_lines
 from .finding import CRITICAL, HIGH, LOW, MEDIUM, Finding
-from .schema import is_secret_name, url_passwords
+from .secret import is_secret_name, url_passwords
 from .sockets import is_engine_socket
 from .stack import Service
 

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from .errors import InputError
 from .grammar import Fault, Parsed, parse
 from .interpolation import Variable
-from .schema import KEYS, is_secret_name, seconds, url_passwords
-from .secret import MASK, Secret, reveal
+from .schema import KEYS, seconds
+from .secret import Secret, is_secret_name, mask, reveal, url_passwords
 
 DEFAULT = "default"
 ENVIRONMENT = "environment"
@@ -91,9 +91,7 @@ class Profile:
 
     def masked(self, text: str) -> str:
         """Return what another program said, with every secret in it masked."""
-        for secret in self.secret_texts():
-            text = text.replace(secret, MASK)
-        return text
+        return mask(text, self.secret_texts())
 
     def compose_files(self) -> tuple[str, ...]:
         """Return the Compose files in order, relative to the project directory.

@@ -215,22 +215,6 @@ DOCKER = (
 
 KEYS: Mapping[str, Key] = {key.name: key for key in (*SLIPWAY, *COMPOSE, *DOCKER)}
 
-_SECRET_WORDS = re.compile(
-    r"(?:\A|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|PASSPHRASE|PRIVATE_KEY|API_KEY|ACCESS_KEY|CREDENTIAL)(?:_|\Z)", re.I
-)
-_NOT_SECRET_END = re.compile(r"_(?:FILE|DIR|PATH|KEYS)\Z", re.I)
-_URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s]+)@")
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell whether a variable of this name holds a secret itself, not the place of one."""
-    return _SECRET_WORDS.search(name) is not None and _NOT_SECRET_END.search(name) is None
-
-
-def url_passwords(value: str) -> tuple[str, ...]:
-    """Return the passwords of the URLs in a value (``postgres://user:password@host``)."""
-    return tuple(_URL_PASSWORD.findall(value))
-
 
 def reference() -> str:
     """Return the profile reference as Markdown tables, one for each owner of keys."""

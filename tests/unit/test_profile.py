@@ -8,8 +8,8 @@ from tasks.plan.errors import InputError
 from tasks.plan.grammar import Fault
 from tasks.plan.interpolation import Variable
 from tasks.plan.profile import Layer, Profile, resolve
-from tasks.plan.schema import KEYS, is_secret_name, reference, seconds
-from tasks.plan.secret import Secret
+from tasks.plan.schema import KEYS, reference, seconds
+from tasks.plan.secret import Secret, is_secret_name
 
 
 def layers(**texts: str) -> list[Layer]:

@@ -4,12 +4,14 @@ import copy
 import json
 import logging
 import pickle
+import shlex
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pytest
 
 from tasks.plan.command import Command
-from tasks.plan.secret import MASK, Secret, reveal
+from tasks.plan.secret import MASK, Secret, is_secret_name, mask, reveal
 
 VALUE = "hunter2"
 
@@ -82,3 +84,29 @@ def test_only_reveal_gives_the_value() -> None:
     assert Secret(VALUE).reveal() == VALUE
     assert reveal(Secret(VALUE)) == VALUE
     assert reveal("plain") == "plain"
+
+
+@pytest.mark.parametrize("value", ["pa$word", "#it's", 'say "no"', "é", "a b/c@d", "first line\nsecond line"])
+def test_a_secret_is_masked_however_a_program_quotes_it(value: str) -> None:
+    model = json.dumps({"A": value.replace("$", "$$")})
+    lines = [value, repr(value), model, shlex.quote(model), f"http://u:{quote(value, safe='')}@h", yaml_quoted(value)]
+    for line in lines:
+        assert not any(part in mask(line, [value]) for part in [value, *value.splitlines()]), line
+    assert mask("nothing of it", [value]) == "nothing of it"
+
+
+def yaml_quoted(value: str) -> str:
+    """Return a value as YAML writes it within single quotes."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize(
+    "name", ["PGPASSWORD", "MYSQL_PWD", "DB_PASS", "APIKEY", "GOOGLE_CREDENTIALS", "APP_KEY", "SECRET_KEY_BASE"]
+)
+def test_names_of_secrets_as_images_have_them(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["PWD", "BYPASS", "KEY", "SIGN_KEY", "VERIFY_KEY", "PUBLIC_KEY", "VITE_MAP_KEY"])
+def test_names_that_hold_none(name: str) -> None:
+    assert not is_secret_name(name)

@@ -8,8 +8,7 @@ from support import image, profile, stack
 from tasks.plan.command import Command
 from tasks.plan.deploy import Change, Plan, Step
 from tasks.plan.errors import InputError, RefusedError, SlipwayError
-from tasks.plan.schema import is_secret_name
-from tasks.plan.secret import Secret
+from tasks.plan.secret import Secret, is_secret_name
 from tasks.plan.signing import (
     ABSENT,
     NOT_PUSHED,
