@@ -6,7 +6,7 @@ from ..plan import hooks as planner
 from ..plan.errors import CommandError, InputError, RefusedError, SlipwayError
 from ..plan.hooks import AFTER, BEFORE, FAILED
 from .locks import who
-from .output import note
+from .output import concealed, note
 from .project import Project
 
 
@@ -50,6 +50,6 @@ def after(project: Project, release: str) -> None:
 def failed(project: Project, outcome: str, reason: str) -> None:
     """Run ``on-failure``; that it fails too is said, and changes nothing."""
     try:
-        _run(project, FAILED, outcome=outcome, reason=reason)
+        _run(project, FAILED, outcome=outcome, reason=concealed(reason))
     except SlipwayError as error:
         note(f"{FAILED} failed: {error.message}")

@@ -19,6 +19,7 @@ from ..plan.units import show_size
 from . import builds, locks, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
+from .secret_key import KEY_LABEL
 
 _ERASE_LINE = "\x1b[2K"
 
@@ -136,7 +137,9 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
     found = clean_planner.Leftovers(
         containers=containers,
         networks=engine.networks(name),
-        images=engine.images(f"{PROJECT_LABEL}={name}") + engine.images(f"{RELEASE_LABEL}={name}"),
+        images=engine.images(f"{PROJECT_LABEL}={name}")
+        + engine.images(f"{RELEASE_LABEL}={name}")
+        + engine.images(f"{KEY_LABEL}={name}"),
         volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}),
     )
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))

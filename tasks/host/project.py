@@ -13,6 +13,7 @@ from ..plan.compose import build_files, compose
 from ..plan.errors import InputError
 from ..plan.facts import PROJECT_LABEL, Image
 from ..plan.profile import Profile
+from ..plan.secret import mask
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
 from . import files, git
@@ -34,6 +35,7 @@ class Project:
         self.settings = files.settings()
         self.profile: Profile = files.load_profile(environment, options)
         conceal(self.profile.masked)
+        conceal(self._without_written_out)
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
@@ -67,6 +69,16 @@ class Project:
     def model(self) -> Any:
         """The Compose model as data; raises InputError with Compose's own words when it does not accept the files."""
         return model(self.model_text)
+
+    def _without_written_out(self, text: str) -> str:
+        """Mask the secrets that the Compose files and their `env_file`s write out, once these have been read."""
+        return mask(text, self._written_out) if "model" in vars(self) else text
+
+    @functools.cached_property
+    def _written_out(self) -> tuple[str, ...]:
+        from ..plan.redaction import written_out
+
+        return written_out(self.model)
 
     @functools.cached_property
     def model_text(self) -> str:

@@ -9,10 +9,11 @@ from ..plan import publishing as planner
 from ..plan import registry as registry_planner
 from ..plan.build import split_reference
 from ..plan.errors import LockLostError, SlipwayError, StoppedError
-from ..plan.release import Release, refuse_secrets, repository, serving
+from ..plan.release import Release, repository, serving
 from ..plan.units import show_duration
+from . import redactions
 from .output import note
-from .project import Project
+from .project import Project, model
 from .records import history
 from .signatures import refuse_unready, sign
 from .transfers import Done, Job, carry_out
@@ -121,8 +122,7 @@ def _keep(project: Project, release: Release, local: str) -> None:
         "release.json": json.dumps(release.document(), indent=1).encode(),
         "model.yaml": project.engine.kept_file(local, "/model.yaml"),
     }
-    for text in files.values():
-        refuse_secrets(text.decode(), project.profile)
+    redactions.refuse_exposed(project, model(files["model.yaml"].decode()), release)
     name, _, tag = local.rpartition(":")
     project.engine.keep(name, tag, files, release.labels(project.stack.project))
     if before:

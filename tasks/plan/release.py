@@ -240,14 +240,6 @@ def _understood(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**raw, "x-slipway": said} if "x-slipway" in raw else dict(raw)
 
 
-def refuse_secrets(model_text: str, profile: Profile) -> None:
-    """Raise RefusedError when a secret of the profile is to be read in the model: a release would keep it."""
-    for key, value in sorted(profile.values.items()):
-        if isinstance(value.value, Secret) and len(value.value.reveal()) > 3 and value.value.reveal() in model_text:
-            raise RefusedError(
-                f"the secret {key} ({value.origin}) stands in the rendered Compose model, which a release keeps",
-                "give it to the service by Compose `secrets:`, not by `environment:` or a label",
-            )
 
 
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:

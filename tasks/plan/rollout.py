@@ -50,18 +50,22 @@ def levels(stack: Stack) -> tuple[tuple[Service, ...], ...]:
 
 @dataclass(frozen=True)
 class Source:
-    """What Compose works from: the profile's files, or the model of an earlier release."""
+    """What Compose works from: the profile's files, or the model of an earlier release.
+
+    ``shown`` is the model as it is printed, where it holds secrets.
+    """
 
     profile: Profile
     cwd: str
     model: str = ""
+    shown: str = ""
 
     def compose(self, *words: str, reason: str = "") -> Command:
         """Return a ``docker compose`` command."""
         command = compose(self.profile, *words, cwd=self.cwd, reason=reason, files=("-",) if self.model else ())
         # What leaves is part of a plan, and not for Compose to decide while it does something else.
         env = {**command.env, "COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
-        return replace(command, env=env, stdin=self.model) if self.model else command
+        return replace(command, env=env, stdin=self.model, shown=self.shown) if self.model else command
 
     def docker(self, *words: str, reason: str = "", stdin: str | None = None) -> Command:
         """Return a ``docker`` command for the profile's engine."""

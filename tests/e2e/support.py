@@ -115,6 +115,7 @@ def leftovers(project: str) -> list[str]:
         *docker("volume", "ls", "-q", "--filter", label).splitlines(),
         *docker("image", "ls", "-q", "--filter", label).splitlines(),
         *docker("image", "ls", "-q", "--filter", f"label=slipway.release={project}").splitlines(),
+        *docker("image", "ls", "-q", "--filter", f"label=slipway.key={project}").splitlines(),
     ]
 
 
@@ -133,6 +134,7 @@ def remove(project: str) -> None:
         (("volume", "ls", "-q", "--filter", label), ("volume", "rm", "-f")),
         (("image", "ls", "-q", "--filter", label), ("image", "rm", "-f")),
         (("image", "ls", "-q", "--filter", f"label=slipway.release={project}"), ("image", "rm", "-f")),
+        (("image", "ls", "-q", "--filter", f"label=slipway.key={project}"), ("image", "rm", "-f")),
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)

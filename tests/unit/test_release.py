@@ -23,7 +23,6 @@ from tasks.plan.release import (
     moved,
     pinned,
     prunable,
-    refuse_secrets,
     restored,
     rolled_back_to,
     rows,
@@ -130,14 +129,6 @@ def test_the_model_of_a_release_names_one_image_for_each_service_and_builds_none
     }  # fmt: skip
     assert restored(found, IMAGES)["services"]["web"] == {"image": "shop/web:prod", "command": ["x"]}
     assert MODEL["services"]["web"]["build"], "what was given stays as it is"
-
-
-def test_a_secret_in_the_model_is_named_and_refused() -> None:
-    secret = profile(API_TOKEN="hunter2")
-    with pytest.raises(RefusedError, match="the secret API_TOKEN") as caught:
-        refuse_secrets("environment: {TOKEN: hunter2}", secret)
-    assert "hunter2" not in caught.value.message
-    refuse_secrets("environment: {TOKEN: other}", secret)
 
 
 def test_the_fingerprint_of_a_profile_does_not_know_its_secrets() -> None:

@@ -29,6 +29,7 @@ PURE = {
     "fnmatch",
     "functools",
     "hashlib",
+    "hmac",
     "html",
     "itertools",
     "json",
