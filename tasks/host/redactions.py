@@ -18,14 +18,23 @@ from .runner import capture
 shown = planner.shown
 
 
-def recordable(project: Project) -> Redacted:
-    """Return the project's model without secrets; in a dry run, which keeps nothing, as it is."""
-    found = model(project.model_text)
+def recordable(
+    project: Project, kept: Mapping[str, Any] | None = None, fingerprints: Mapping[str, str] | None = None
+) -> Redacted:
+    """Return the project's model without secrets; in a dry run, which keeps nothing, as it is.
+
+    ``kept`` is the model of an earlier release that is recorded anew with today's ``fingerprints``. One that an earlier
+    version of Slipway recorded may hold secrets.
+    """
+    found = kept or model(project.model_text)
     if project.runner.dry:
         return Redacted(found, {})
-    key = secret_key.key(project)
+    key, secrets = secret_key.key(project), planner.secrets_of(project.profile)
+    if kept:
+        again = planner.redact(kept, secrets, key, kept if fingerprints else None)
+        return Redacted(again.model, {**again.fingerprints, **(fingerprints or {})})
     marked = planner.marks(project.profile, key)
-    return planner.redact(found, planner.secrets_of(project.profile), key, _template(project, found, marked), marked)
+    return planner.redact(found, secrets, key, _template(project, found, marked), marked)
 
 
 def _template(project: Project, found: Any, marked: Mapping[str, str]) -> Any:
@@ -45,6 +54,8 @@ def filled(project: Project, kept: Mapping[str, Any], release: Release) -> Resto
     found = _restored(project, kept, release, {})
     if found.missing:
         raise _missing(f"release {release.id}", found.missing)
+    if not planner.comparable(release.secrets, secret_key.find(project)) and release.secrets:
+        note(f"whether its secrets are those of release {release.id} cannot be told: the key of its record is gone")
     for name in found.changed:
         note(f"{name} is not what it was in release {release.id}: its value of today is used")
     return found

@@ -87,7 +87,7 @@ class Deployment:
     ) -> Release:
         """Bring an earlier release back: nothing is built, nothing is pulled, no job is run."""
         fresh = planner.rolled_back_to(
-            wanted, self._identity, created=_now(), operator=self._operator, secrets=dict(secrets),
+            wanted, self._identity, created=_now(), operator=self._operator, secrets=told.fingerprints,
             environment=self._project.profile.environment,
         )  # fmt: skip
 
@@ -95,7 +95,7 @@ class Deployment:
             self._carry_out(prepared)
             return prepared
 
-        done = self._guarded(fresh, prepared, work, kept)
+        done = self._guarded(fresh, prepared, work, told.model)
         return done or fresh
 
     def _carry_out(self, prepared: Prepared, back_up: Callable[[], object] | None = None) -> None:

@@ -65,8 +65,21 @@ def holds_secret(name: str, text: str) -> bool:
 
 
 def fingerprint(name: str, value: str, key: bytes) -> str:
-    """Return what stands for a value in a record: it tells nobody without the key what the value is."""
-    return hmac.new(key, f"{name}\0{value}".encode(errors="surrogatepass"), "sha256").hexdigest()[:32]
+    """Return what stands for a value in a record: it tells nobody without the key what the value is.
+
+    The first four digits are the key's: what was made with another one is known by them.
+    """
+    made = hmac.new(key, f"{name}\0{value}".encode(errors="surrogatepass"), "sha256").hexdigest()
+    return _digits(key) + made[: 32 - len(_digits(key))]
+
+
+def comparable(fingerprints: Mapping[str, str], key: bytes) -> bool:
+    """Whether fingerprints were made with a key: with another one nothing can be said of the values."""
+    return bool(key) and all(one.startswith(_digits(key)) for one in fingerprints.values())
+
+
+def _digits(key: bytes) -> str:
+    return hmac.new(key, b"which key", "sha256").hexdigest()[:4]
 
 
 def marks(profile: Profile, key: bytes) -> dict[str, str]:
@@ -120,18 +133,19 @@ def values_of(secrets: Mapping[str, str], model: Mapping[str, Any]) -> dict[str,
 def restore(
     model: Mapping[str, Any], values: Mapping[str, str], fingerprints: Mapping[str, str], key: bytes
 ) -> Restored:
-    """Return a redacted model with the values of ``values_of``; without a ``key`` nothing is known to have changed.
+    """Return a redacted model with the values of ``values_of``; without their ``key`` none is known to have changed.
 
     A name that has no value any more may have become another one: then that value counts which is the same as it was.
     """
+    known = comparable(fingerprints, key)
     wanted = {*fingerprints, *placeholders(model)}
     chosen = {name: values[name] for name in wanted if name in values}
-    for name in sorted(wanted - set(chosen)) if key else ():
+    for name in sorted(wanted - set(chosen)) if known else ():
         same = (one for one in values.values() if fingerprint(name, one, key) == fingerprints.get(name))
         if (found := next(same, None)) is not None:
             chosen[name] = found
     now = {name: fingerprint(name, one, key) for name, one in chosen.items()} if key else dict(fingerprints)
-    changed = [name for name in chosen if name in fingerprints and now[name] != fingerprints[name]]
+    changed = [name for name in chosen if known and now[name] != fingerprints.get(name)]
     filled = _replaced(model, lambda name: _doubled(chosen[name]) if name in chosen else _placeholder(name))
     return Restored(filled, tuple(sorted(changed)), tuple(sorted(wanted - set(chosen))), dict(sorted(now.items())))
 

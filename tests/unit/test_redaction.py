@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support import profile
 
 from tasks.plan.redaction import (
+    comparable,
     exposed,
     fingerprint,
     holds_secret,
@@ -199,9 +200,12 @@ def test_a_secret_of_a_renamed_service_or_key_is_known_by_its_fingerprint() -> N
     assert (again.model, again.changed, again.missing) == (model, (), ())
 
 
-def test_without_the_key_nothing_is_called_changed() -> None:
+@pytest.mark.parametrize("key", [b"", b"another"])
+def test_without_the_key_nothing_is_called_changed(key: bytes) -> None:
     found = redact(web(PGPASSWORD="one"), {}, KEY)
-    again = restore(found.model, {"web.environment.PGPASSWORD": "two"}, found.fingerprints, b"")
+    assert comparable(found.fingerprints, KEY)
+    assert not comparable(found.fingerprints, key)
+    again = restore(found.model, {"web.environment.PGPASSWORD": "two"}, found.fingerprints, key)
     assert (again.changed, environment(again.model)) == ((), {"PGPASSWORD": "two"})
 
 
@@ -223,6 +227,13 @@ def test_a_record_of_an_earlier_version_is_told_by_what_it_holds() -> None:
     assert exposed(web(A="Tr0ub4dor-x", TOOL="tool"), secrets) == ("DB_PASSWORD",)
     assert exposed(web(MYSQL_PWD="a"), {}) == ("web.environment.MYSQL_PWD",)
     assert exposed(redact(web(A="Tr0ub4dor-x", MYSQL_PWD="a"), secrets, KEY).model, secrets) == ()
+
+
+def test_what_is_recorded_anew_stays_as_it_is() -> None:
+    secrets = {"DB_PASSWORD": "tool"}
+    found = redact(web(A="x tool", B="tool", POSTGRES_PASSWORD="tool"), secrets, KEY)
+    again = redact(found.model, secrets, KEY, found.model)
+    assert (again.model, again.fingerprints) == (found.model, {})
 
 
 def test_a_written_out_secret_is_masked_in_output_unless_it_is_a_word_of_the_model() -> None:
