@@ -44,7 +44,7 @@ def look(found: Mapping[str, Setting], where: Settings) -> ComposeFiles:
     """Read the Compose files; ``found`` holds the values of :data:`KEYS`."""
     faults: list[Fault] = []
     names = _compose_names(found, where, faults)
-    texts = _read_compose(names, where, faults)
+    texts = read_compose(names, where, faults)
     variables = dict(scan([(each.shown, each.text) for each in texts if not each.own_env]))
     for variable in scan([(each.shown, each.text) for each in texts if each.own_env]).values():
         variables.setdefault(variable.name, replace(variable, required=False, nonempty=False))
@@ -94,7 +94,7 @@ def _discovered(directory: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _ComposeText:
+class ComposeText:
     """A Compose file as text. With ``own_env`` an `include:` brings its own variables from a file of its own."""
 
     path: Path
@@ -103,10 +103,10 @@ class _ComposeText:
     own_env: bool
 
 
-def _read_compose(names: Sequence[tuple[str, str]], where: Settings, faults: list[Fault]) -> list[_ComposeText]:
-    """Read the Compose files and those they include or extend, each once."""
+def read_compose(names: Sequence[tuple[str, str]], where: Settings, faults: list[Fault]) -> list[ComposeText]:
+    """Return the Compose files and those they include or extend, each once; ``names`` say where each is named."""
     queue = [(where.project_dir / name, origin, False) for name, origin in names]
-    seen: dict[Path, _ComposeText] = {}
+    seen: dict[Path, ComposeText] = {}
     while queue:
         path, origin, own_env = queue.pop(0)
         path = Path(os.path.normpath(path))  # `a/../b` names the same file as `b`
@@ -118,8 +118,8 @@ def _read_compose(names: Sequence[tuple[str, str]], where: Settings, faults: lis
         except (OSError, ValueError) as error:
             faults.append(_unreadable(shown, origin, error))
             continue
-        seen[path] = _ComposeText(path, shown, text, own_env)
-        queue += [(found, f"{shown}: {key}", own or own_env) for found, key, own in _references(path, text, shown)]
+        seen[path] = ComposeText(path, shown, text, own_env)
+        queue += [(found, f"{shown}: {key}", own or own_env) for found, key, own in references(path, text, shown)]
     return list(seen.values())
 
 
@@ -137,8 +137,8 @@ def _unreadable(shown: str, origin: str, error: Exception) -> Fault:
     )
 
 
-def _references(path: Path, text: str, shown: str) -> Iterator[tuple[Path, str, bool]]:
-    """The local files that a Compose file includes or extends; true for those that bring their own variables."""
+def references(path: Path, text: str, shown: str) -> Iterator[tuple[Path, str, bool]]:
+    """Yield the local files that a Compose file includes or extends; true for those that bring their own variables."""
     for entry in _includes(text, shown) if "include:" in text else ():
         options = entry if isinstance(entry, dict) else {"path": entry}
         paths = options.get("path")

@@ -11,10 +11,11 @@ from ..plan.deploy import Deploy
 from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
 from ..plan.lock import waiting
 from ..plan.operation import BUILD, NAME, PULL
-from ..plan.readiness import refuse_missing_secrets
 from ..plan.release import Basis, restored
 from ..plan.rollout import Source
+from ..plan.verdict import refuse_missing_secrets
 from . import builds, dry, gates, hooks, locks, outcomes, prepare, publishing, redactions, releases
+from .foreseeing import refuse_foreseen
 from .output import confirm, note
 from .plans import nothing_to_do, orphans_note, show_changes
 from .prepare import Prepared, Wish
@@ -25,6 +26,7 @@ from .verification import held
 
 def _prepared(project: Project, wish: Wish) -> Prepared:
     """Return the deploy of today; raises what would be raised before anything runs."""
+    refuse_foreseen(project)
     refuse_missing_secrets(project.stack, project.profile, project.missing_secrets(project.stack))
     found = prepare.today(project, wish)
     planner.refuse(found.deploy.plan)

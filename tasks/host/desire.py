@@ -1,8 +1,10 @@
 """What is to run: today's files, or the record of a release, with what everything in them stands for."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..plan.compose import compose
@@ -145,7 +147,8 @@ def _desired(
     services, told = {}, plain(model)
     for name, service in stack.services.items():
         image = (by_service or {}).get(name) or images.get(service.image)
-        found = references(told, name, service.slipway.live)
+        live = [os.path.normpath(Path(sources.project.cwd, one)) for one in service.slipway.live]
+        found = references(told, name, live)
         services[name] = Wanted(
             image=(image.content or image.id) if image else "",
             hashes=hashes.get(name, frozenset()),

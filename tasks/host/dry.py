@@ -1,6 +1,7 @@
 """Shows a plan as shell lines that can be pasted; nothing is run."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..plan import operation as kinds
@@ -35,6 +36,20 @@ class _Lines:
         self._desired = found.desired
         model = json.dumps(found.desired.model) if found.desired.release else ""
         self._source = Source(project.profile, project.cwd, model)
+        self._ways: dict[str, Callable[[Operation], None]] = {
+            kinds.RUN: self._job,
+            kinds.NAME: self._name,
+            kinds.REPLACE_NETWORK: self._replace_network,
+            kinds.RELOAD: self._reload,
+            kinds.BUILD: lambda _: builds.carry_out(project, found.deploy.build),
+            kinds.PULL: lambda one: self._run(self._source.compose("pull", *one.services, reason=_reason(one))),
+            kinds.SMOKE: lambda _: smoke_tests.hold(project),
+            kinds.BACKUP: self._backup,
+            kinds.POINT: self._proxy,
+            kinds.DRAIN: self._proxy,
+            kinds.AWAIT: self._wait,
+            **dict.fromkeys((kinds.SETTLE, kinds.WATCH, kinds.REST), self._pause),
+        }
 
     def show(self, one: Operation) -> None:
         """Print one operation."""
@@ -47,19 +62,17 @@ class _Lines:
             self._run(self._docker(one, "start", *one.names))
         elif one.kind == kinds.REMOVE:
             self._run(self._docker(one, "rm", "--volumes", *one.names))
-        elif one.kind == kinds.RUN:
-            self._job(one)
-        elif one.kind == kinds.NAME:
-            for name in one.names:
-                self._run(self._docker(one, "tag", self._desired.names[name], name))
-        elif one.kind == kinds.REPLACE_NETWORK:
-            for name in one.names:
-                self._run(self._docker(one, "network", "disconnect", "--force", one.subject, name))
-            self._run(self._docker(one, "network", "rm", one.subject))
-        elif one.kind == kinds.RELOAD:
-            self._reload(one)
-        else:
-            self._other(one)
+        elif one.kind in self._ways:
+            self._ways[one.kind](one)
+
+    def _name(self, one: Operation) -> None:
+        for name in one.names:
+            self._run(self._docker(one, "tag", self._desired.names[name], name))
+
+    def _replace_network(self, one: Operation) -> None:
+        for name in one.names:
+            self._run(self._docker(one, "network", "disconnect", "--force", one.subject, name))
+        self._run(self._docker(one, "network", "rm", one.subject))
 
     def _docker(self, one: Operation, *words: str) -> Command:
         return self._source.docker(*words, reason=_reason(one))
@@ -77,25 +90,11 @@ class _Lines:
                 self._run(self._docker(one, "exec", found.name, *told.check))
             self._run(self._docker(one, "kill", f"--signal={told.signal if told else 'HUP'}", found.name))
 
-    def _other(self, one: Operation) -> None:
-        if one.kind == kinds.BUILD:
-            builds.carry_out(self._project, self._found.deploy.build)
-        elif one.kind == kinds.PULL:
-            self._run(self._source.compose("pull", *one.services, reason=_reason(one)))
-        elif one.kind == kinds.SMOKE:
-            smoke_tests.hold(self._project)
-        elif one.kind == kinds.BACKUP:
-            self._backup()
-        elif one.kind in (kinds.POINT, kinds.DRAIN):
-            self._proxy(one)
-        elif one.kind == kinds.AWAIT:
-            self._wait(one)
-        elif one.kind in (kinds.SETTLE, kinds.WATCH, kinds.REST):
-            what = {kinds.SETTLE: "see whether it goes on running", kinds.WATCH: "watch"}.get(one.kind, "wait")
-            names = ", ".join(one.names or one.services)
-            self._say(f"{what}: {names} for {show_duration(one.seconds)}")
+    def _pause(self, one: Operation) -> None:
+        what = {kinds.SETTLE: "see whether it goes on running", kinds.WATCH: "watch"}.get(one.kind, "wait")
+        self._say(f"{what}: {', '.join(one.names or one.services)} for {show_duration(one.seconds)}")
 
-    def _backup(self) -> None:
+    def _backup(self, _: Operation) -> None:
         from . import backups
 
         self._say(f"backed up: {backups.backup(self._project)}")

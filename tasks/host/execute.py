@@ -15,11 +15,11 @@ from ..plan.extension import CONTINUE, PAUSE
 from ..plan.facts import Container
 from ..plan.observed import Ran, Stamp, State
 from ..plan.operation import Operation, Plan
-from ..plan.readiness import verdict, verdict_on
 from ..plan.rollout import Proxy, Source, too_many_failed, trouble
 from ..plan.spelling import scaled_for, spelled
 from ..plan.units import show_duration
 from ..plan.upstream import Aim
+from ..plan.verdict import verdict, verdict_on
 from . import states
 from .output import note
 from .project import Project

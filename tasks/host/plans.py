@@ -11,6 +11,7 @@ from ..plan.operation import Operation, Plan
 from ..plan.status import rows
 from ..plan.units import show_duration
 from . import gates, locks, maintenance, outcomes, prepare
+from .foreseeing import refuse_foreseen, tell_doubts
 from .output import confirm, emit_json, emit_table, note
 from .prepare import Prepared, Wish
 from .project import Project
@@ -60,6 +61,7 @@ def _interruption(found: Prepared, one: Operation) -> str:
 
 def show_plan(project: Project, exit_code: bool, json: bool) -> None:
     """Report what a deploy would change; with ``exit_code`` ends with 6 when there is something."""
+    refuse_foreseen(project)
     found = prepare.today(project, Wish())
     deploy, plan = found.deploy, found.deploy.plan
     unmet = gates.unmet(project, deploy) if plan.operations else []
@@ -77,6 +79,7 @@ def show_plan(project: Project, exit_code: bool, json: bool) -> None:
     for word in plan.told:
         note(word)
     gates.say(unmet)
+    tell_doubts(project)
     orphans_note(plan)
     if exit_code and plan.changed:
         raise PendingChanges(f"{len(plan.changed)} services would change")

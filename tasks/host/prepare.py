@@ -8,6 +8,7 @@ from ..plan.deploy import Deploy
 from ..plan.desired import Desired, Wanted
 from ..plan.difference import Policy
 from ..plan.observed import Observed, State
+from ..plan.readiness import health_timeout
 from ..plan.reconcile import reconcile
 from ..plan.references import FILE
 from ..plan.release import Release, repository
@@ -122,4 +123,5 @@ def _policy(project: Project, stack: Stack) -> Policy:
         backup=profile.flag("BACKUP_BEFORE_MIGRATE"),
         smoke=any(one.slipway.smoke for one in stack.services.values()),
         timeout=profile.duration("HEALTH_TIMEOUT"),
+        timeouts={name: health_timeout(one, profile) for name, one in stack.services.items()},
     )

@@ -10,6 +10,7 @@ from ..plan.errors import InputError
 from ..plan.grammar import parse
 from ..plan.profile import Profile, Value
 from ..plan.secret import MASK
+from . import foreseeing
 from .files import Settings, environments, is_environment_name, load_profile, read, settings
 from .output import emit, emit_json, emit_table, note
 
@@ -72,6 +73,7 @@ def check(names: Sequence[str], as_json: bool) -> None:
     if not known:
         load_profile()  # says that there is no profile, and how to make one
     found = {name: _fault(name) for name in known}
+    found |= foreseeing.faults(name for name, fault in found.items() if fault is None)
     if as_json:
         documents = [
             {"name": name, "valid": not _lines(fault), "faults": _lines(fault)} for name, fault in found.items()

@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,11 @@ from ..plan.secret import mask
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
 from . import files, git
+from .extensions import override_file
 from .output import conceal
 from .runner import Pending, Result, Runner, start
 
+_NO_ENV_FILE = re.compile(r"env file (.*) not found")
 _NO_CONTEXT = re.compile(r'context "([^"]*)": context not found')
 
 if TYPE_CHECKING:
@@ -39,11 +42,19 @@ class Project:
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
-        self._model = self._start("config")
+        self._model = self._start_model()
         self._hashes: Pending | None = None  # started when a task wants them
 
     def _start(self, *words: str) -> Pending:
         return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
+
+    def _start_model(self) -> Pending:
+        """Ask Compose for the model, with what several files say under ``x-slipway`` put together."""
+        together = override_file(self.profile, self.settings)
+        if not together:
+            return self._start("config")
+        files = (*build_files(self.profile), "-")
+        return start(replace(compose(self.profile, "config", cwd=self.cwd, files=files), stdin=together))
 
     def other(self, **options: str) -> "Project":
         """Return the same environment with other values for some keys, as a command line would give them."""
@@ -127,6 +138,11 @@ class Project:
                 f"DOCKER_CONTEXT: there is no Docker context {missing[1]!r}",
                 "`docker context ls` shows those that exist",
             )
+        if absent := _NO_ENV_FILE.search(lines[-1]):
+            from ..plan.foresight import refuse  # only for a fault
+            from . import env_files
+
+            refuse(env_files.missing(self.profile, self.settings, absent[1]))
         names = ", ".join(build_files(self.profile))
         raise InputError(
             f"Compose does not accept {names} (environment {self.profile.environment}): "

@@ -6,8 +6,8 @@ from typing import NoReturn
 from ..plan import rollout as planner
 from ..plan.errors import DeployError
 from ..plan.facts import Container
-from ..plan.readiness import failed_containers, verdict
 from ..plan.stack import Stack
+from ..plan.verdict import failed_containers, verdict
 from .output import note
 from .project import Project
 

@@ -86,6 +86,7 @@ class Deployment:
         self, wanted: Release, prepared: Prepared, kept: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> Release:
         """Bring an earlier release back: nothing is built, nothing is pulled, no job is run."""
+        told = redactions.recordable(self._project, kept, secrets)
         fresh = planner.rolled_back_to(
             wanted, self._identity, created=_now(), operator=self._operator, secrets=told.fingerprints,
             environment=self._project.profile.environment,

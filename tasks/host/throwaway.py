@@ -14,10 +14,11 @@ from ..plan.compose import build_files, compose
 from ..plan.errors import CommandError
 from ..plan.facts import PROJECT_LABEL, Container, Owned
 from ..plan.profile import Value, with_value
-from ..plan.readiness import refuse_missing_secrets, verdict
+from ..plan.readiness import longest
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
+from ..plan.verdict import refuse_missing_secrets, verdict
 from . import boxes, readiness
 from .forwarding import postponed
 from .output import note
@@ -77,7 +78,7 @@ class Throwaway:
     def up(self) -> None:
         """Start the stack and wait until it is ready; raises StackError with what its services said."""
         project = self.project
-        timeout = project.profile.duration("HEALTH_TIMEOUT")
+        timeout = longest(self.stack.services.values(), project.profile)
         words = ("up", "--detach", "--no-build", "--quiet-pull", *self.stack.services)
         command = self.compose(*words, reason=f"a stack of its own: {self.copy.name}")
         late = f"not ready within HEALTH_TIMEOUT={show_duration(timeout)}"

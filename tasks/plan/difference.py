@@ -25,8 +25,8 @@ class Policy:
     """What profile and command line say about how a plan is made.
 
     ``back``: a way back, on which no job runs. ``orphans``: whether services that are in no file any more are removed,
-    None where nothing says so: then those that an earlier deploy brought (``ours``). ``settle`` and ``timeout`` are in
-    seconds, ``timeouts`` those of single services; ``pulled``: registries have been asked already.
+    None where nothing says so: then those that an earlier deploy brought (``ours``). ``timeout`` is in seconds,
+    ``timeouts`` those of single services; ``pulled``: registries have been asked already.
     """
 
     back: bool = False
@@ -34,7 +34,6 @@ class Policy:
     ours: frozenset[str] = frozenset()
     backup: bool = True
     smoke: bool = False
-    settle: float = 10.0
     timeouts: Mapping[str, float] = field(default_factory=dict)
     timeout: float = 60.0
     pulled: bool = False

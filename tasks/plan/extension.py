@@ -23,8 +23,9 @@ _FAILURE_ACTIONS = (ROLLBACK, PAUSE, CONTINUE)
 GENERATORS = ("password", "self-signed-certificate")
 SERVICE_KEYS = (
     *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load", "accept"),
-    *("debug-target", "tester-target", "cover-target", "size-budget"),
+    *("debug-target", "tester-target", "cover-target", "size-budget", "settle", "reload", "live"),
 )
+SETTLE = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ProxySettings:
 
 @dataclass(frozen=True)
 class Reload:
-    """How a service takes changed configuration: a ``check`` in its container, then a ``signal``."""
+    """How a service takes a change of mounted configuration: ``check`` accepts it, ``signal`` lets it be read again."""
 
     check: tuple[str, ...] = ()
     signal: str = "HUP"
@@ -54,7 +55,10 @@ class Reload:
 
 @dataclass(frozen=True)
 class SlipwaySettings:
-    """The ``x-slipway`` field of a service."""
+    """The ``x-slipway`` field of a service.
+
+    ``settle`` is in seconds; ``live`` are bind sources, as written, that the service reads while it runs.
+    """
 
     job: str = ""
     role: str = ""
@@ -148,7 +152,39 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
         data=data.rstrip("/"),
         accept=accepted(found.get("accept"), f"{where}.accept"),
         size_budget=parse_size(str(budget), f"{where}.size-budget") if budget is not None else 0,
+        settle=parse_duration(str(found["settle"]), f"{where}.settle") if found.get("settle") is not None else None,
+        reload=_reload(found.get("reload"), f"{where}.reload"),
+        live=_live(found.get("live", []), f"{where}.live"),
     )
+
+
+def settling(own: SlipwaySettings, update: Mapping[str, Any]) -> float:
+    """Return how long a new container is looked at before it counts as one that stays, in seconds.
+
+    ``x-slipway.settle``, else ``update_config.monitor``, else 10.
+    """
+    if own.settle is not None:
+        return own.settle
+    return update_policy(update).monitor if update.get("monitor") else SETTLE
+
+
+def _reload(raw: object, where: str) -> Reload | None:
+    if raw is None:
+        return None
+    found = mapping(raw, where)
+    known_keys(found, ("check", "signal"), where)
+    signal = str(found.get("signal", "HUP"))
+    if not re.fullmatch(r"(?:SIG)?[A-Z][A-Z0-9+-]*|[1-9]\d?", signal, re.ASCII):
+        raise InputError(f"{where}.signal: expected a signal, got {signal!r}", "as in HUP or USR1")
+    return Reload(_words(found.get("check", []), f"{where}.check"), signal)
+
+
+def _live(raw: object, where: str) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(one, str) and one for one in raw):
+        raise InputError(
+            f"{where}: expected a list of paths, got {raw!r}", "bind sources of the service, as in [./src]"
+        )
+    return tuple(raw)
 
 
 def accepted(raw: object, where: str) -> dict[str, str]:

@@ -1,78 +1,84 @@
-"""Whether the containers of a stack are ready, and what keeps it from starting at all."""
+"""How long a service may take to be healthy: what its health check says, and what HEALTH_TIMEOUT leaves.
 
-from collections.abc import Collection, Iterable, Sequence
+The engine makes the first check not at once but when an interval has passed: ``start_interval`` while there is a
+``start_period``, else ``interval`` (https://docs.docker.com/reference/dockerfile/#healthcheck).
+"""
 
-from .errors import InputError
-from .facts import Container
-from .profile import Profile
-from .stack import Service, Stack
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from .profile import DEFAULT, Profile
+from .units import parse_duration
 
-def refuse_missing_secrets(stack: Stack, profile: Profile, missing: Sequence[str]) -> None:
-    """Raise InputError for secret files that do not exist; the hint says who makes them."""
-    if missing:
-        names = ", ".join(missing)
-        hint = (
-            "./inv setup makes them"
-            if profile.flag("GENERATE_SECRETS")
-            else "write them there (mode 0644 in a directory of mode 0700), or point SECRETS_DIR to where they are"
-        )
-        raise InputError(f"secret files of project {stack.project} do not exist: {names}", hint)
+if TYPE_CHECKING:
+    from .stack import Service
+
+_INTERVAL, _START_INTERVAL, _TIMEOUT, _RETRIES = 30.0, 5.0, 30.0, 3  # what the engine takes for what nobody says
 
 
-def verdict(stack: Stack, containers: tuple[Container, ...], only: Collection[str] = ()) -> str:
-    """Return "ready" when every service is as it should be, "" to wait on, else the reason why it never will be.
+@dataclass(frozen=True)
+class Health:
+    """The times of a health check as the Compose file says them, in seconds; None for what the image may say."""
 
-    ``only`` names the services to look at.
+    interval: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    start_period: float | None = None
+    start_interval: float | None = None
+
+    @property
+    def first(self) -> float:
+        """When the first check is made, in seconds after the start."""
+        if self.start_period:
+            return _START_INTERVAL if self.start_interval is None else self.start_interval
+        return _INTERVAL if self.interval is None else self.interval
+
+    @property
+    def first_is_said(self) -> bool:
+        """Whether the Compose file alone decides when the first check is made."""
+        return (self.start_interval if self.start_period else self.interval) is not None
+
+    @property
+    def last(self) -> float:
+        """When the engine has seen enough to call a container unhealthy, in seconds after the start."""
+        interval = _INTERVAL if self.interval is None else self.interval
+        timeout = _TIMEOUT if self.timeout is None else self.timeout
+        return (self.start_period or 0.0) + interval * (self.retries or _RETRIES) + timeout
+
+
+def parse_health(raw: Mapping[str, Any], where: str) -> Health:
+    """Return the times of a ``healthcheck`` section."""
+
+    def seconds(key: str) -> float | None:
+        return (parse_duration(str(raw[key]), f"{where}.{key}") or None) if raw.get(key) else None
+
+    return Health(
+        interval=seconds("interval"),
+        timeout=seconds("timeout"),
+        retries=int(raw["retries"]) if raw.get("retries") else None,
+        start_period=seconds("start_period"),
+        start_interval=seconds("start_interval"),
+    )
+
+
+def is_fixed(profile: Profile) -> bool:
+    """Whether the profile says outright how long a deploy waits."""
+    value = profile.values.get("HEALTH_TIMEOUT")
+    return value is not None and value.origin != DEFAULT and bool(str(value.value))
+
+
+def health_timeout(service: "Service", profile: Profile) -> float:
+    """Return how long to wait for a container of a service to be healthy, in seconds.
+
+    HEALTH_TIMEOUT where the profile sets it; else no less than its health check needs to say yes or no.
     """
-    waiting = False
-    for service in stack.services.values():
-        if only and service.name not in only:
-            continue
-        mine = [one for one in containers if one.service == service.name and not one.oneoff]
-        if not mine and service.replicas and not stack.one_off(service):  # a job's container may be gone with its work
-            return f"{service.name} has no container"
-        for container in mine:
-            word = _container_verdict(stack, service, container)
-            if word not in ("ready", ""):
-                return word
-            waiting = waiting or not word
-    return "" if waiting else "ready"
+    timeout = profile.duration("HEALTH_TIMEOUT")
+    if is_fixed(profile) or service.health is None:
+        return timeout
+    return max(timeout, service.health.last)
 
 
-def verdict_on(stack: Stack, service: Service, containers: Iterable[Container], names: Collection[str]) -> str:
-    """Return the verdict on single containers of a service, as ``verdict`` does."""
-    known = {one.name: one for one in containers if one.name in names}
-    words = [_container_verdict(stack, service, known[name]) if name in known else f"{name} is gone" for name in names]
-    bad = next((word for word in words if word not in ("ready", "")), "")
-    return bad or ("ready" if all(words) else "")
-
-
-def _container_verdict(stack: Stack, service: Service, container: Container) -> str:
-    if stack.one_off(service):
-        if container.state == "exited":
-            failed = f"{container.name} ended with exit code {container.exit_code}"
-            return "ready" if container.exit_code == 0 else failed
-        return ""
-    if container.health == "unhealthy":
-        return f"{container.name} is unhealthy"
-    if container.state in ("exited", "dead") and not service.restarts:
-        # One that is meant to end says so, or another service waits for it.
-        mend = "; if it is meant to end, say x-slipway: {job: once}" if container.exit_code == 0 else ""
-        return f"{container.name} ended with exit code {container.exit_code}{mend}"
-    if container.state != "running":
-        return ""
-    # The image may declare a health check of its own: then the engine names a health.
-    return "ready" if container.health == "healthy" or not (container.health or service.health_check) else ""
-
-
-def failed_containers(stack: Stack, containers: tuple[Container, ...]) -> tuple[Container, ...]:
-    """Return the containers that keep a deploy from being ready."""
-    bad = []
-    for container in containers:
-        service = stack.services.get(container.service)
-        if service is None or container.oneoff:
-            continue
-        if container.state != "created" and _container_verdict(stack, service, container) != "ready":
-            bad.append(container)
-    return tuple(bad)
+def longest(services: Iterable["Service"], profile: Profile) -> float:
+    """Return how long to wait for all of some services, in seconds."""
+    return max((health_timeout(one, profile) for one in services), default=profile.duration("HEALTH_TIMEOUT"))

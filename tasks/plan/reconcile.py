@@ -383,14 +383,11 @@ class _Reconciler:
         blind = [one for one in map(self._stack.service, fresh) if not self._watched(one) and not self._job(one.name)]
         blind = [one for one in blind if not self._rolls(changes[one.name])]
         if blind:
-            seconds = max(self._settle(one) for one in blind)
+            seconds = max(one.settle for one in blind)
             names = tuple(one.name for one in blind)
             self._add(SETTLE, " ".join(names), "verify", services=names, seconds=seconds)
         if self._policy.smoke:
             self._add(SMOKE, self._stack.project, SMOKE)
-
-    def _settle(self, service: Service) -> float:
-        return self._policy.settle if service.slipway.settle is None else service.slipway.settle
 
     def _watched(self, service: Service) -> bool:
         image = self._observed.images.get(service.image)

@@ -240,8 +240,6 @@ def _understood(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**raw, "x-slipway": said} if "x-slipway" in raw else dict(raw)
 
 
-
-
 def moved(now: Mapping[str, Pinned], then: Mapping[str, Pinned]) -> tuple[str, ...]:
     """Return the services whose image is another one."""
     return tuple(name for name, one in then.items() if name not in now or now[name].id != one.id)

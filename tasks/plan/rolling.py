@@ -160,7 +160,7 @@ def _batched(
         rollout.point(now, coming=fresh)
         rollout.rest(KNOWN)
         rollout.point((*staying, *fresh), backups=[one for one in batch.leaving if one in now])
-        seconds = _watch(service, observed, policy)
+        seconds = _watch(service, observed)
         rollout.add(WATCH, fresh, seconds=seconds, failure=update.failure_action, allowed=allowed)
         if policy.smoke and rollout.front and not set(staying) & set(_names(old)):
             rollout.add(SMOKE, fresh, failure=update.failure_action)
@@ -171,11 +171,11 @@ def _batched(
         now = [*staying, *fresh]
 
 
-def _watch(service: Service, observed: Observed, policy: Policy) -> float:
+def _watch(service: Service, observed: Observed) -> float:
     """Return how long new containers are watched: without a health check long enough for one that dies to be seen."""
     image = observed.images.get(service.image)
     checked = service.health_check or bool(image and image.health_check and not service.health_disabled)
-    return service.update.monitor if checked else max(service.update.monitor, policy.settle)
+    return service.update.monitor if checked else max(service.update.monitor, service.settle)
 
 
 def scaled(service: Service, change: Change, observed: Observed, stack: Stack) -> list[Operation]:

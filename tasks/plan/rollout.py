@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 from .command import Command
 from .compose import compose
-from .errors import InputError
-from .extension import BLUE_GREEN, RECREATE, ProxySettings
+from .extension import BLUE_GREEN, ProxySettings
 from .facts import Container
 from .profile import Profile
 from .stack import Service, Stack
@@ -71,24 +70,6 @@ class Source:
         """Return a ``docker`` command for the profile's engine."""
         # All of the environment that Compose gets, so that a dry run need not change it between the two.
         return Command(("docker", *words), env=self.profile.compose_env(), cwd=self.cwd, reason=reason, stdin=stdin)
-
-
-def refuse_impossible(stack: Stack) -> None:
-    """Raise InputError for a rollout that cannot be: two of a service at once, or a proxy that is not there."""
-    for service in stack.services.values():
-        where = f"services.{service.name}.x-slipway.rollout: {service.rollout}"
-        if service.rollout == RECREATE:
-            continue
-        taken = "container_name" if service.container_name else "a published port" if service.fixed_ports() else ""
-        if taken:
-            raise InputError(
-                f"{where}: two containers at once cannot have {taken}", "remove it, or say rollout: recreate"
-            )
-        if service.rollout == BLUE_GREEN and not any(one.slipway.proxy.upstreams for one in stack.services.values()):
-            raise InputError(
-                f"{where}: no service says x-slipway.proxy",
-                "describe the proxy there, or say rollout: start-first",
-            )
 
 
 def new_names(project: str, service: str, containers: Iterable[Container], count: int) -> tuple[str, ...]:

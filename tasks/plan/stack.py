@@ -1,14 +1,17 @@
 """The Compose model as typed data: what ``docker compose config`` says."""
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .attachments import FixedAddress, MountPoint, parse_addresses, parse_mounts
 from .errors import InputError
 from .extension import (
     GENERATORS,
     JOBS,
     RECREATE,
+    SETTLE,
     START_FIRST,
     SlipwaySettings,
     UpdatePolicy,
@@ -16,9 +19,11 @@ from .extension import (
     known_keys,
     mapping,
     settings,
+    settling,
     suggest,
     update_policy,
 )
+from .readiness import Health, parse_health
 
 _PROJECT_KEYS = ("secrets", "rootfs", "accept")
 
@@ -40,12 +45,27 @@ class Build:
 
 @dataclass(frozen=True)
 class Port:
-    """A port published on the host; ``published`` 0 means one that the engine chooses."""
+    """A port published on the host; ``published`` 0 means one that the engine chooses.
+
+    ``span`` is what it chooses from where the Compose file says a range: the first and the last port.
+    """
 
     target: int
     published: int = 0
     host_ip: str = ""
     protocol: str = "tcp"
+    span: tuple[int, int] | None = None
+
+    @property
+    def choice(self) -> tuple[int, int] | None:
+        """The first and the last port of the host that it may be; None for any."""
+        return self.span or ((self.published, self.published) if self.published else None)
+
+    def __str__(self) -> str:
+        first, last = self.choice or (0, 0)
+        shown = f"{first}-{last}" if last > first else str(first)
+        host = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+        return f"{host}:{shown}" if host else shown
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,9 @@ class Service:
 
     ``health_disabled``: not even the health check of the image counts. ``shares`` are the services whose namespaces or
     volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted.
+    ``health_disabled``: not even the health check of the image counts. ``settle`` is how long, in seconds, a new
+    container is looked at before it counts as one that stays. ``network_mode``, ``pid``, ``ipc`` are as in the Compose
+    file; ``volumes_from`` the services whose volumes it uses.
     """
 
     name: str
@@ -76,6 +99,19 @@ class Service:
     update: UpdatePolicy = field(default_factory=UpdatePolicy)
     shares: tuple[str, ...] = ()
     restarts_with: tuple[str, ...] = ()
+    settle: float = SETTLE
+    health: Health | None = None
+    network_mode: str = ""
+    pid: str = ""
+    ipc: str = ""
+    volumes_from: tuple[str, ...] = ()
+    addresses: tuple[FixedAddress, ...] = ()
+    mounts: tuple[MountPoint, ...] = ()
+
+    def reads_live(self, source: str, directory: str) -> bool:
+        """Whether the service says that it reads a bind source live; ``directory`` is what its words begin in."""
+        live = [posixpath.normpath(posixpath.join(directory, one)) for one in self.slipway.live]
+        return any(source == one or source.startswith(f"{one.rstrip('/')}/") for one in live)
 
     @property
     def rollout(self) -> str:
@@ -213,6 +249,7 @@ def _ports(raw: object) -> tuple[Port, ...]:
     ports = []
     for entry in raw if isinstance(raw, list) else []:
         published = str(entry.get("published", "0"))
+        first, _, last = published.partition("-")
         ports.append(
             Port(
                 target=int(entry["target"]),
@@ -220,6 +257,7 @@ def _ports(raw: object) -> tuple[Port, ...]:
                 published=int(published) if published.isdigit() else 0,
                 host_ip=str(entry.get("host_ip", "")),
                 protocol=str(entry.get("protocol", "tcp")),
+                span=(int(first), int(last)) if first.isdigit() and last.isdigit() else None,
             )
         )
     return tuple(ports)
@@ -244,6 +282,8 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
     health = raw.get("healthcheck") or {}
     disabled = bool(health.get("disable")) or health.get("test") in (["NONE"], "NONE")
     replicas = deploy.get("replicas", raw.get("scale", 1))
+    update = mapping(deploy.get("update_config"), f"services.{name}.deploy.update_config")
+    own = settings(raw.get("x-slipway"), f"services.{name}.x-slipway", name)
     return Service(
         name=name,
         image=full_reference(str(raw.get("image") or f"{model.get('name', '')}-{name}")),
@@ -263,11 +303,19 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         replicas=int(replicas),
         pull_policy=str(raw.get("pull_policy") or ""),
         restarts=str(raw.get("restart") or "no") != "no",
-        slipway=settings(raw.get("x-slipway"), f"services.{name}.x-slipway", name),
+        slipway=own,
         container_name=str(raw.get("container_name") or ""),
         shares=_shares(raw),
         restarts_with=tuple(other for other, one in (raw.get("depends_on") or {}).items() if one.get("restart")),
-        update=update_policy(mapping(deploy.get("update_config"), f"services.{name}.deploy.update_config")),
+        update=update_policy(update),
+        settle=settling(own, update),
+        health=parse_health(health, f"services.{name}.healthcheck") if health and not disabled else None,
+        network_mode=str(raw.get("network_mode") or ""),
+        pid=str(raw.get("pid") or ""),
+        ipc=str(raw.get("ipc") or ""),
+        volumes_from=tuple(str(one).partition(":")[0] for one in raw.get("volumes_from") or []),
+        addresses=parse_addresses(raw, model.get("networks")),
+        mounts=parse_mounts(raw),
     )
 
 

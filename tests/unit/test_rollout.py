@@ -22,7 +22,6 @@ from tasks.plan.rollout import (
     new_names,
     pointed,
     proven,
-    refuse_impossible,
     reload,
     serving,
     too_many_failed,
@@ -169,24 +168,6 @@ def test_compose_goes_on_from_the_greatest_number() -> None:
         "shop-web-9",
     )
     assert new_names("shop", "web", [], 1) == ("shop-web-1",)
-
-
-@pytest.mark.parametrize(
-    ("web", "reason"),
-    [
-        ({"container_name": "web"}, "cannot have container_name"),
-        ({"ports": [{"target": 80, "published": "8080"}]}, "cannot have a published port"),
-    ],
-)
-def test_two_at_once_cannot_have_one_name_or_port(web: dict[str, Any], reason: str) -> None:
-    with pytest.raises(InputError, match=reason):
-        refuse_impossible(shop(**web))
-    refuse_impossible(shop(**web, **{"x-slipway": {"rollout": "recreate"}}))
-
-
-def test_blue_green_needs_a_proxy() -> None:
-    with pytest.raises(InputError, match=r"no service says x-slipway\.proxy"):
-        refuse_impossible(stack({"web": {"x-slipway": {"rollout": "blue-green"}}}))
 
 
 def test_what_the_proxy_leads_to_serves_whatever_was_meant() -> None:

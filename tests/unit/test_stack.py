@@ -89,7 +89,7 @@ def test_a_dollar_that_compose_prints_doubled_is_one_dollar() -> None:
         ({"target": 80, "published": "8080", "host_ip": "127.0.0.1"}, Port(80, 8080, "127.0.0.1")),
         ({"target": 53, "published": "53", "protocol": "udp"}, Port(53, 53, "", "udp")),
         ({"target": 80}, Port(80, 0)),
-        ({"target": 80, "published": "8000-8010"}, Port(80, 0)),
+        ({"target": 80, "published": "8000-8010"}, Port(80, 0, span=(8000, 8010))),
         ({"target": 80, "published": ""}, Port(80, 0)),
         ({"target": 80, "published": "0"}, Port(80, 0)),
     ],
@@ -209,7 +209,7 @@ def test_a_budget_may_be_a_number_of_bytes() -> None:
             "services.web.x-slipway: unknown key 'sise-budget'",
             "did you mean size-budget? "
             "There are: job, role, client, data, backup, proxy, rollout, smoke, load, accept, "
-            "debug-target, tester-target, cover-target, size-budget",
+            "debug-target, tester-target, cover-target, size-budget, settle, reload, live",
         ),
         (
             {"job": "seeds"},
