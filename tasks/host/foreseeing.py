@@ -40,14 +40,15 @@ def faults(environments: Iterable[str]) -> dict[str, InputError | None]:
 
 
 def _fault(project: Project) -> InputError | None:
+    name = project.profile.environment
     try:
         files = _files(project, project.address.startswith(("unix://", "http+unix://")))
+        _say(foresight.doubts(project.stack, project.profile, files), f"{name}: ")
         foresight.refuse(foresight.refusals(project.stack, project.profile, files))
-        _say(foresight.doubts(project.stack, project.profile, files), f"{project.profile.environment}: ")
     except InputError as error:
-        return error
+        return InputError("\n".join(f"{name}: {line}" for line in error.message.splitlines()), error.hint)
     except RefusedError as error:  # such as a machine without Compose: the profile itself is valid
-        note(f"{project.profile.environment}: the Compose files were not looked at: {error.message}")
+        note(f"{name}: the Compose files were not looked at: {error.message}")
     return None
 
 

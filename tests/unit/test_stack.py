@@ -6,8 +6,9 @@ import pytest
 from support import service, stack
 
 from tasks.plan.address import Address
+from tasks.plan.attachments import MountPoint
 from tasks.plan.errors import InputError
-from tasks.plan.extension import SlipwaySettings
+from tasks.plan.extension import Reload, SlipwaySettings
 from tasks.plan.load import Target
 from tasks.plan.smoke import Check
 from tasks.plan.stack import Build, Port, Rootfs, SecretFile, parse
@@ -331,3 +332,32 @@ def test_a_service_that_another_waits_for_to_complete_is_a_one_off() -> None:
     )
 
     assert [one.name for one in found.services.values() if found.one_off(one)] == ["schema", "seed"]
+
+
+def test_a_new_container_is_watched_for_as_long_as_the_service_says() -> None:
+    monitored = {"update_config": {"monitor": "3s"}}
+    assert service().settle == 10
+    assert service(deploy=monitored).settle == 3
+    assert service(deploy=monitored, **{"x-slipway": {"settle": "1m"}}).settle == 60
+    assert service(**{"x-slipway": {"settle": "0s"}}).settle == 0
+
+
+def test_how_a_change_of_configuration_is_taken_is_known() -> None:
+    assert service().slipway.reload is None
+    assert service(**{"x-slipway": {"reload": {"check": ["a", "-t"], "signal": "USR1"}}}).slipway.reload == Reload(
+        ("a", "-t"), "USR1"
+    )
+    assert service(**{"x-slipway": {"reload": {}}}).slipway.reload == Reload()
+    for wrong in ({"signal": "hang up"}, {"check": "a -t"}, {"chek": []}):
+        with pytest.raises(InputError, match=r"services\.web\.x-slipway\.reload"):
+            service(**{"x-slipway": {"reload": wrong}})
+
+
+def test_what_a_service_is_attached_to_is_known() -> None:
+    bind = {"type": "bind", "source": "/p", "target": "/q", "read_only": True, "bind": {"create_host_path": True}}
+    shared = {"network_mode": "service:a", "pid": "service:b", "ipc": "host", "volumes_from": ["c:ro", "d"]}
+    found = service(volumes=[bind], tmpfs=["/t:size=1m"], **shared)
+
+    assert (found.network_mode, found.pid, found.ipc) == ("service:a", "service:b", "host")
+    assert found.volumes_from == ("c", "d")
+    assert found.mounts == (MountPoint("bind", "/q", "/p", read_only=True, created=True), MountPoint("tmpfs", "/t"))
