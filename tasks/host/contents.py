@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..plan.command import Command
-from ..plan.references import FILE, TEXT, Content, Reference
+from ..plan.mounts import FILE, TEXT, Content, Reference
 from ..plan.secret import reveal
 from .project import Project
 from .runner import capture

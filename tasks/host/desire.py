@@ -10,8 +10,8 @@ from typing import Any
 from ..plan.compose import compose
 from ..plan.desired import Desired, Wanted
 from ..plan.facts import Container, Image
+from ..plan.mounts import Content, redirected, references
 from ..plan.observed import Observed
-from ..plan.references import Content, redirected, references
 from ..plan.release import Release, restored
 from ..plan.spelling import spelled, with_namespaces
 from ..plan.stack import Stack, parse, plain

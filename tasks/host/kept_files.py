@@ -13,7 +13,7 @@ from pathlib import Path
 from docker.errors import NotFound
 
 from ..plan.desired import Desired
-from ..plan.references import BIND, FILE, Reference
+from ..plan.mounts import BIND, FILE, Reference
 from .engine import Engine
 from .output import note
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from ..plan.desired import Desired
 from ..plan.facts import Container, Image
+from ..plan.mounts import BIND, FILE, Reference
 from ..plan.observed import Observed, State
-from ..plan.references import BIND, FILE, Reference
 from ..plan.stack import Stack
 from . import machine
 from .contents import Contents, place, tree_digest

@@ -7,10 +7,10 @@ from ..plan import build as build_planner
 from ..plan.deploy import Deploy
 from ..plan.desired import Desired, Wanted
 from ..plan.difference import Policy
+from ..plan.mounts import FILE
 from ..plan.observed import Observed, State
 from ..plan.readiness import health_timeout
 from ..plan.reconcile import reconcile
-from ..plan.references import FILE
 from ..plan.release import Release, repository
 from ..plan.stack import Stack
 from . import builds, desire, kept_files, observe, promotions, records, secret_key, states

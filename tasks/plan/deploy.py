@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from .build import BuildPlan
 from .errors import RefusedError
+from .mounts import SECRET
 from .observed import Observed
 from .operation import GO, Change, Plan
 from .profile import Profile
-from .references import SECRET
 from .release import Promotion
 from .stack import Stack
 

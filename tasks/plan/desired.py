@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .references import Content, Reference
+from .mounts import Content, Reference
 from .stack import Stack
 
 

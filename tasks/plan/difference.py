@@ -8,9 +8,9 @@ from typing import Any
 
 from .desired import Desired, Wanted
 from .facts import Container, Network, Volume
+from .mounts import Content, Reference
 from .observed import Observed
 from .operation import CREATE, PULL, RECREATE, RELOAD, RESTART, RUN, SCALE, START, UNCHANGED, WAIT, Change
-from .references import Content, Reference
 from .rollout import crashing
 from .stack import Service
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .facts import Container, Image, Network, Volume
-from .references import Content
+from .mounts import Content
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ class Operation:
     """One operation of a plan.
 
     ``subject`` is what it is done to, ``services`` and ``names`` the services and containers concerned; ``interrupts``
-    the services that cannot be reached meanwhile. ``group`` is the step of the report that it is part of,
-    ``number`` its place in the plan and ``after`` the places of those that have to be done before it. ``counts`` says how many
+    the services that cannot be reached meanwhile. ``group`` is the step of the report that it is part of, ``number``
+    its place in the plan and ``after`` the places of those that have to be done before it. ``counts`` says how many
     containers a service has afterwards, ``seconds`` how long it waits, ``failure`` what a failure leads to
-    (``update_config.failure_action``), ``allowed`` how many of ``names`` may fail. ``begun``: of a rollout: what
-    it makes counts only when it is proven.
+    (``update_config.failure_action``), ``allowed`` how many of ``names`` may fail. ``begun``: of a rollout, whose
+    containers count only when they are proven.
     """
 
     kind: str
