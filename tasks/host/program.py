@@ -13,13 +13,18 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from invoke import __version__
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program as InvokeProgram
 
+# The checkout that this program lies in.
+_ROOT = Path(__file__).resolve().parents[2]
+# The namespaces that have a task for each environment.
+_PER_ENVIRONMENT = ("build", "deploy")
 _INTERRUPTED = 130  # 128 + SIGINT
 _PIPE_CLOSED = 141  # 128 + SIGPIPE
 
@@ -43,7 +48,10 @@ class Program(InvokeProgram):
             super().parse_core(argv)
 
     def parse_collection(self) -> None:
-        """Load the tasks."""
+        """Load the tasks: those of the checkout that the program lies in, from whatever directory it is called."""
+        root = self.core[0].args["search-root"]
+        if not root.value:
+            root.value = str(_ROOT)
         with _mending(self):
             super().parse_collection()
 
@@ -83,9 +91,20 @@ class Program(InvokeProgram):
 
             near = difflib.get_close_matches(wrong, names, n=3)
             suggestion = f"did you mean {' or '.join(near)}? " if near else ""
-            return f"{suggestion}`inv --list` shows all tasks"
+            return f"{suggestion}{_environment_hint(wrong, names)}`inv --list` shows all tasks"
         named = [word for word in words if word in names]
         return f"`inv --help {named[-1]}` shows its options" if named else "`inv --help` shows the options"
+
+
+def _environment_hint(wrong: str, names: Sequence[str]) -> str:
+    """Return what to do when the word may be the task of an environment that does not exist, "" when it is none."""
+    namespace, _, name = wrong.partition(".")
+    if namespace not in _PER_ENVIRONMENT or not name or name == "base":
+        return ""
+    # Each environment has a task in both namespaces; nothing else has.
+    sets = [{one.partition(".")[2] for one in names if one.startswith(f"{each}.")} for each in _PER_ENVIRONMENT]
+    there = ", ".join(sorted(set.intersection(*sets))) or "none"
+    return f"environments: {there} (`inv env.new {name}` makes {name}); "
 
 
 def _open_closed_streams() -> None:

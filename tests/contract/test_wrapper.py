@@ -40,6 +40,14 @@ def test_the_first_use_makes_a_venv_and_the_next_one_uses_it(clone: Path) -> Non
     assert (second.returncode, second.stdout, second.stderr) == (0, said, "")
 
 
+@pytest.mark.parametrize("name", ["inv", "invoke"])
+def test_the_programs_of_the_venv_are_the_checkouts_own(clone: Path, tmp_path: Path, name: str) -> None:
+    inv(clone)
+    words = [clone / ".venv" / "bin" / name, "env.list"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"{clone / '.venv'} env.list\n"), done.stderr
+
+
 def test_an_activated_venv_is_made_anew_with_the_python_that_it_came_from(clone: Path) -> None:
     inv(clone)
     (clone / "requirements.txt").write_text("# changed\n")

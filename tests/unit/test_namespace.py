@@ -38,10 +38,10 @@ def environment(shop: Path) -> dict[str, str]:
     return {**kept, **where, "DOCKER_HOST": "unix:///nowhere.sock"}
 
 
-def inv(shop: Path, *words: str, **more: str) -> Done:
+def inv(shop: Path, *words: str, cwd: str = str(ROOT), **more: str) -> Done:
     """Run the tasks as ``./inv`` does."""
     return subprocess.run(
-        [sys.executable, str(PROGRAM), *words], cwd=ROOT, env={**environment(shop), **more}, stdin=subprocess.DEVNULL,
+        [sys.executable, str(PROGRAM), *words], cwd=cwd, env={**environment(shop), **more}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
 
@@ -67,6 +67,8 @@ UNFIT = [
     (("--no-such-option",), "No idea what '--no-such-option' is!", "`inv --help` shows the options"),
     (("deploy.dev", "extra"), "No idea what 'extra' is!", "`inv"),
     (("deploy.dev", "--env", "prod"), "No idea what '--env' is!", "`inv --help deploy.dev` shows its options"),
+    (("deploy.paris",), "No idea what 'deploy.paris' is!", "`inv env.new paris` makes paris"),
+    (("build.paris",), "No idea what 'build.paris' is!", "environments: dev, prod, qa, staging "),
     (("deploy.base",), "No idea what 'deploy.base' is!", "`inv --list` shows all"),
 ]
 
@@ -90,6 +92,14 @@ def test_a_command_line_that_does_not_fit_gets_two_lines_and_exit_code_2(
     assert message in first
     assert second.startswith("  hint: ")
     assert hint in second
+
+
+def test_the_tasks_are_those_of_the_checkout_that_the_program_lies_in(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise SystemExit(9)\n", encoding="utf-8")
+    done = inv(shop, "env.list", "--json", cwd=str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [one["name"] for one in json.loads(done.stdout)["environments"]] == list(ENVIRONMENTS)
 
 
 def test_help_for_a_task_that_does_not_exist_suggests_the_nearest(shop: Path) -> None:
