@@ -1,17 +1,21 @@
-"""The Compose files that a profile names, read as text for the variables they interpolate."""
+"""The Compose files that a profile names, read for the variables that they take from it.
 
+Variables are found in the text, which keeps their lines; which other files a file brings in is asked of its YAML.
+"""
+
+import functools
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..plan.errors import InputError
 from ..plan.grammar import Fault
-from ..plan.interpolation import Variable, scan
+from ..plan.interpolation import Variable, scan, scan_env_file, substitute
 from ..plan.profile import Setting, compose_files
-from .files import Settings, read, read_yaml
+from ..plan.references import Reference, passed, project_name, references
+from .files import Settings, read
 
 # What Compose looks for when nothing names a file, in its order, and the override it adds by itself.
 _DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -26,31 +30,73 @@ _BASE_IMAGE_FILES = ("BASE_IMAGES_FILE", "BASE_IMAGES_OVERRIDE")
 KEYS = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "BASE_IMAGES", *_BASE_IMAGE_FILES)
 
 
+# Whether a file may bring in others: what is no key costs a look at the YAML, and nothing else.
+_MAY_REFER = re.compile(r"\b(?:include|extends)[\"']?\s*:")
+_NAME_LINE = re.compile(
+    r"^name:[ \t]*(?P<quote>[\"']?)(?P<name>[^\"'#\n]*?)(?P=quote)[ \t]*(?:[ \t]#.*)?$", re.MULTILINE
+)
+
+
 @dataclass(frozen=True)
 class ComposeFiles:
     """What the Compose files of an environment ask of its profile.
 
     ``discovered`` are the files that are used when no layer names any, ``elsewhere`` the variables of the project's
-    other Compose files, ``faults`` what is wrong with the files.
+    other Compose files, ``faults`` what is wrong with the files. Not ``certain``: there are files that only Compose
+    can read, so that nobody can say that a key is used nowhere.
     """
 
     variables: Mapping[str, Variable]
     elsewhere: Collection[str]
     discovered: tuple[str, ...]
     faults: tuple[Fault, ...]
+    certain: bool = True
 
 
-def look(found: Mapping[str, Setting], where: Settings) -> ComposeFiles:
-    """Read the Compose files; ``found`` holds the values of :data:`KEYS`."""
-    faults: list[Fault] = []
-    names = _compose_names(found, where, faults)
-    texts = read_compose(names, where, faults)
+def look(found: Mapping[str, Setting], where: Settings, thorough: bool = False) -> ComposeFiles:
+    """Read the Compose files; ``found`` holds the values of :data:`KEYS`.
+
+    ``thorough``: also what the text does not show, which is variables that are passed by name through anchors, and
+    those that an ``env_file`` takes. It costs a YAML parser for every file.
+    """
+    reading = _Reading(where, found, thorough)
+    names = _compose_names(found, where, reading.faults)
+    reading.read(names)
+    texts = reading.texts.values()
     variables = dict(scan([(each.shown, each.text) for each in texts if not each.own_env]))
     for variable in scan([(each.shown, each.text) for each in texts if each.own_env]).values():
         variables.setdefault(variable.name, replace(variable, required=False, nonempty=False))
+    variables = {**reading.passed, **variables}
     elsewhere = _elsewhere(found, where, {each.path for each in texts})
     discovered = () if _text(found, "COMPOSE_FILE") else tuple(name for name, origin in names if not origin)
-    return ComposeFiles(variables, elsewhere, discovered, tuple(faults))
+    return ComposeFiles(variables, elsewhere, discovered, tuple(reading.faults), reading.certain)
+
+
+def project(found: Mapping[str, Setting], where: Settings) -> str:
+    """Return the top-level ``name:`` of the Compose files, "" without one. The last file that has one counts."""
+    last = ""
+    for name, _ in _compose_names(found, where, []):
+        try:
+            text = read(where.project_dir / name).decode("utf-8-sig")
+        except (OSError, ValueError):
+            continue  # whoever deploys it hears of it
+        # Only a file in flow style, such as one in JSON, has it anywhere but at the start of a line.
+        line = _NAME_LINE.search(text)
+        if line or not text.lstrip().startswith("{"):
+            last = (line["name"].strip() if line else "") or last
+            continue
+        last = next((named for each in _documents(text) or () if (named := project_name(each))), last)
+    return substitute(last, _value_of(found))
+
+
+def first_directory(found: Mapping[str, Setting], where: Settings) -> Path:
+    """Return the directory of the first Compose file: Compose names the project by it when nothing else does."""
+    names = _compose_names(found, where, [])
+    return Path(os.path.normpath(where.project_dir / names[0][0])).parent if names else where.project_dir
+
+
+def _value_of(found: Mapping[str, Setting]) -> Callable[[str], str | None]:
+    return lambda name: found[name].text if name in found else os.environ.get(name)
 
 
 def _text(found: Mapping[str, Setting], key: str) -> str:
@@ -95,32 +141,134 @@ def _discovered(directory: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class ComposeText:
-    """A Compose file as text. With ``own_env`` an `include:` brings its own variables from a file of its own."""
+    """A Compose file as text, and the files that it includes or extends (``brings``, each with its kind).
+
+    With ``own_env`` an `include:` brings its own variables from a file of its own.
+    """
 
     path: Path
     shown: str
     text: str
     own_env: bool
+    brings: tuple[tuple[Path, str], ...] = ()
+
+
+@dataclass
+class _Reading:
+    """The Compose files and those they include or extend, each read once."""
+
+    where: Settings
+    found: Mapping[str, Setting]
+    thorough: bool
+    texts: dict[Path, ComposeText] = field(default_factory=dict)
+    passed: dict[str, Variable] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    certain: bool = True
+    brought: dict[Path, list[tuple[Path, str]]] = field(default_factory=dict)
+
+    def read(self, names: Sequence[tuple[str, str]]) -> None:
+        """Read the files, given as the name and the line that names it."""
+        queue = [(self.where.project_dir / name, origin, False) for name, origin in names]
+        while queue:
+            path, origin, own_env = queue.pop(0)
+            path = Path(os.path.normpath(path))  # `a/../b` names the same file as `b`
+            if path in self.texts:
+                continue
+            shown = self.where.shown(path)
+            try:
+                text = read(path).decode("utf-8-sig")  # Compose takes a byte order mark
+            except (OSError, ValueError) as error:
+                self.faults.append(_unreadable(shown, origin, error))
+                continue
+            self.texts[path] = ComposeText(path, shown, text, own_env)
+            for reference in self._references(text, shown):
+                if target := self._target(path, reference):
+                    own = own_env or reference.own_env or _has_own_env(reference, target)
+                    queue.append((target, f"{shown}: {reference.kind}", own))
+                    self.brought.setdefault(path, []).append((target, reference.kind))
+
+    def _references(self, text: str, shown: str) -> list[Reference]:
+        """Return the Compose files that a file brings in, and take note of the variables of its other files."""
+        if not self.thorough and not _MAY_REFER.search(text):
+            return []
+        documents = _documents(text)
+        if documents is None:  # Compose will say what is wrong with it
+            self.certain = False
+            return []
+        every = [reference for document in documents for reference in references(document)]
+        if self.thorough:
+            for name in sorted({name for document in documents for name in passed(document)}):
+                self.passed.setdefault(name, Variable(name, False, shown))
+        return [one for one in every if one.kind != "env_file" or self.thorough]
+
+    def _target(self, path: Path, reference: Reference) -> Path | None:
+        """Return the Compose file that a reference means; an ``env_file`` is read on the spot."""
+        if reference.remote:
+            self.certain = False
+            return None
+        name = substitute(reference.path, _value_of(self.found))
+        # Names are relative to the file that has them; those of a second COMPOSE_FILE to the directory of the first.
+        beside, first = path.parent / name, first_directory(self.found, self.where) / name
+        target = beside if beside.exists() or not first.exists() else first
+        if reference.kind == "env_file":
+            self._env_file(target)
+            return None
+        if name != reference.path and not target.exists():
+            self.certain = False
+            return None
+        return target
+
+    def _env_file(self, path: Path) -> None:
+        try:
+            text = read(path).decode("utf-8-sig")
+        except FileNotFoundError:
+            return  # Compose says so, where it is required
+        except (OSError, ValueError):
+            self.certain = False
+            return
+        for name, variable in scan_env_file(self.where.shown(path), text).items():
+            self.passed.setdefault(name, variable)
 
 
 def read_compose(names: Sequence[tuple[str, str]], where: Settings, faults: list[Fault]) -> list[ComposeText]:
     """Return the Compose files and those they include or extend, each once; ``names`` say where each is named."""
-    queue = [(where.project_dir / name, origin, False) for name, origin in names]
-    seen: dict[Path, ComposeText] = {}
-    while queue:
-        path, origin, own_env = queue.pop(0)
-        path = Path(os.path.normpath(path))  # `a/../b` names the same file as `b`
-        if path in seen:
-            continue
-        shown = where.shown(path)
-        try:
-            text = read(path).decode("utf-8")
-        except (OSError, ValueError) as error:
-            faults.append(_unreadable(shown, origin, error))
-            continue
-        seen[path] = ComposeText(path, shown, text, own_env)
-        queue += [(found, f"{shown}: {key}", own or own_env) for found, key, own in references(path, text, shown)]
-    return list(seen.values())
+    reading = _Reading(where, {}, thorough=False, faults=faults)
+    reading.read(names)
+    return [replace(one, brings=tuple(reading.brought.get(path, ()))) for path, one in reading.texts.items()]
+
+
+def _has_own_env(reference: Reference, target: Path) -> bool:
+    return reference.kind == "include" and (target.parent / ".env").is_file()
+
+
+def _documents(text: str) -> list[Any] | None:
+    """Return the documents of a Compose file as data, None when it is no YAML."""
+    yaml = _yaml()
+    try:
+        return list(yaml.load_all(text, _loader()))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _yaml() -> Any:
+    import invoke.util  # the parser that Invoke has loaded already
+
+    return invoke.util.yaml
+
+
+@functools.cache
+def _loader() -> Any:
+    """Return a safe loader that takes what stands at a tag of Compose, such as ``!reset``, as it is."""
+    yaml = _yaml()
+
+    def plain(loader: Any, _suffix: str, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else node.value
+
+    made = type("Loader", (yaml.SafeLoader,), {})
+    made.add_multi_constructor("", plain)  # type: ignore[attr-defined]
+    return made
 
 
 def _unreadable(shown: str, origin: str, error: Exception) -> Fault:
@@ -137,46 +285,6 @@ def _unreadable(shown: str, origin: str, error: Exception) -> Fault:
     )
 
 
-def references(path: Path, text: str, shown: str) -> Iterator[tuple[Path, str, bool]]:
-    """Yield the local files that a Compose file includes or extends; true for those that bring their own variables."""
-    for entry in _includes(text, shown) if "include:" in text else ():
-        options = entry if isinstance(entry, dict) else {"path": entry}
-        paths = options.get("path")
-        for name in paths if isinstance(paths, list) else [paths]:
-            if isinstance(name, str) and _is_local(name):
-                target = path.parent / name
-                yield target, "include", "env_file" in options or (target.parent / ".env").is_file()
-    for match in re.finditer(r"^\s+extends:[^\n]*(?:\n\s+(?:file|service):[^\n]*)*", text, re.MULTILINE):
-        named = re.search(r"\bfile:\s*[\"']?([^\s\"',}#]+)", match.group())
-        if named and _is_local(named[1]):
-            yield path.parent / named[1], "extends", False
-
-
-def _is_local(name: str) -> bool:
-    """Not an OCI or Git reference, and not a name that only Compose can complete."""
-    return "$" not in name and not re.match(r"[a-z]+://|git@|oci:|[^/]*\.git(?:#|\Z)", name)
-
-
-def _includes(text: str, shown: str) -> list[Any]:
-    """Return the entries of the `include` section.
-
-    The section alone is parsed, since a whole file costs tens of milliseconds. What is no YAML includes nothing:
-    Compose will say what is wrong with it.
-    """
-    section: list[str] = []
-    for line in text.splitlines():
-        if section and line and line[0] not in " \t#-":
-            break
-        if section or line.startswith("include:"):
-            section.append(line)
-    try:
-        document = read_yaml("\n".join(section), shown)
-    except InputError:
-        return []
-    entries = document.get("include") if isinstance(document, dict) else None
-    return entries if isinstance(entries, list) else []
-
-
 def _elsewhere(found: Mapping[str, Setting], where: Settings, known: set[Path]) -> frozenset[str]:
     """The variables that only the Compose files of other environments interpolate: ``base.env`` may set them."""
     try:
@@ -189,7 +297,7 @@ def _elsewhere(found: Mapping[str, Setting], where: Settings, known: set[Path]) 
         path = where.project_dir / name
         if path not in known:
             try:
-                texts.append((name, read(path).decode("utf-8")))
+                texts.append((name, read(path).decode("utf-8-sig")))
             except (OSError, ValueError):
                 continue  # not this environment's file: whoever uses it hears of it
     return frozenset(scan(texts))

@@ -11,7 +11,7 @@ from ..plan.compose import build_files
 from ..plan.errors import InputError
 from ..plan.layering import WORD, Override, Reset, Sections, merge, override, plain, sections
 from ..plan.profile import Profile
-from .compose_files import ComposeText, read_compose, references
+from .compose_files import ComposeText, read_compose
 from .files import Settings, not_yaml
 
 
@@ -53,8 +53,8 @@ class _Files:
         file = self._at(path)
         if file is None or file in order:
             return
-        for target, key, _ in references(file.path, file.text, file.shown):
-            if key == "include":
+        for target, kind in file.brings:
+            if kind == "include":
                 self._add(target, order)
         order.append(file)
 
@@ -81,7 +81,7 @@ class _File:
     """A Compose file, of which no more is parsed than is asked for."""
 
     def __init__(self, found: ComposeText) -> None:
-        self.path, self.shown, self.text = found.path, found.shown, found.text
+        self.path, self.shown, self.text, self.brings = found.path, found.shown, found.text, found.brings
         self._sections: Sections | None = sections(found.text)
 
     @functools.cached_property

@@ -3,6 +3,7 @@
 `inv --list` and completion import this module: what only reading a profile needs is imported where it is needed.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -134,19 +135,48 @@ def load_profile(environment: str = "", options: Mapping[str, str] | None = None
 
     ``options`` are values given on the command line, keyed by profile key. Raises InputError that lists every fault.
     """
-    from ..plan.profile import gather, resolve
-    from . import compose_files
-
     where = settings()
     environment = environment or where.default_env
     _known_environment(environment, where)
-    layers = _layers(environment, where)
-    given = dict(options or {})
-    compose = compose_files.look(gather(layers, os.environ, given, compose_files.KEYS), where)
+    layers = layers_of(environment, where)
+    try:
+        return _resolved(environment, layers, dict(options or {}), where)
+    except InputError:  # is it one on a closer look, too?
+        return _resolved(environment, layers, dict(options or {}), where, thorough=True)
+
+
+def _resolved(
+    environment: str, layers: "tuple[Layer, ...]", options: dict[str, str], where: Settings, thorough: bool = False
+) -> "Profile":
+    from ..plan.profile import gather, resolve
+    from . import compose_files
+
+    compose = compose_files.look(gather(layers, os.environ, options, compose_files.KEYS), where, thorough)
     profile = resolve(
-        environment, layers, os.environ, given, compose.variables, elsewhere=compose.elsewhere, faults=compose.faults
+        environment,
+        layers,
+        os.environ,
+        options,
+        compose.variables,
+        elsewhere={*compose.elsewhere, *(_of_others(environment, where) if thorough else ())},
+        faults=compose.faults,
+        certain=compose.certain,
     )
     return _with_discovered(profile, compose.discovered, where) if compose.discovered else profile
+
+
+def _of_others(environment: str, where: Settings) -> set[str]:
+    """Return the variables of the Compose files of all other environments: ``base.env`` may set them."""
+    from ..plan.profile import gather
+    from . import compose_files
+
+    found: set[str] = set()
+    for name in _environments(where.envs_dir):
+        if name != environment:
+            with contextlib.suppress(InputError):  # whoever uses that environment hears of it
+                setting = gather(layers_of(name, where), os.environ, {}, compose_files.KEYS)
+                found.update(compose_files.look(setting, where, thorough=True).variables)
+    return found
 
 
 def _with_discovered(profile: "Profile", names: tuple[str, ...], where: Settings) -> "Profile":
@@ -174,7 +204,7 @@ def _known_environment(environment: str, where: Settings) -> None:
     )
 
 
-def _layers(environment: str, where: Settings) -> "tuple[Layer, ...]":
+def layers_of(environment: str, where: Settings) -> "tuple[Layer, ...]":
     """The files of an environment that exist, the weakest first."""
     from ..plan.profile import Layer
 

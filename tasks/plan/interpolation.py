@@ -5,7 +5,7 @@ loses them. https://docs.docker.com/reference/compose-file/interpolation/
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -155,3 +155,42 @@ def _closing(text: str, index: int) -> int:
             depth -= 1
         index += 1
     return index
+
+
+def scan_env_file(name: str, text: str) -> Mapping[str, Variable]:
+    """Return the variables that an ``env_file`` takes from the environment of Compose: as ``${A}``, or by name alone.
+
+    None is required: Compose puts nothing where nobody sets one, and an earlier line of the file may.
+    """
+    found: dict[str, Variable] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.strip().removeprefix("export ").strip()
+        if word.startswith("#"):
+            continue
+        names = [word] if _NAME.fullmatch(word) else [one.name for one in _in_value(line, name)]
+        for variable in names:
+            found.setdefault(variable, Variable(variable, False, f"{name}:{number}"))
+    return found
+
+
+def substitute(text: str, value: Callable[[str], str | None]) -> str:
+    """Return the text with its variables replaced as Compose does; ``value`` gives None for one that is not set."""
+    done: list[str] = []
+    index = 0
+    while match := _BRACED.search(text, index):
+        done.append(text[index : match.start()])
+        name, operator = match[1] or match[3], match[2] or ""
+        end = _closing(text, match.end()) if match[1] else match.end()
+        inner = text[match.end() : end - 1]
+        done.append(_replaced(value(name), operator, inner, value) if name else "$")
+        index = end
+    return "".join(done) + text[index:]
+
+
+def _replaced(found: str | None, operator: str, inner: str, value: Callable[[str], str | None]) -> str:
+    there = bool(found) if operator.startswith(":") else found is not None
+    if operator.endswith("-") and not there:
+        return substitute(inner, value)
+    if operator.endswith("+"):
+        return substitute(inner, value) if there else ""
+    return found or ""

@@ -159,17 +159,21 @@ def resolve(
     *,
     elsewhere: Collection[str] = (),
     faults: Sequence[Fault] = (),
+    certain: bool = True,
 ) -> Profile:
     """Return the profile that the layers, the process environment and the options make, later ones winning.
 
     ``options`` are keyed by profile key: ``HEALTH_TIMEOUT`` is shown as ``--health-timeout``. ``variables`` are those
     of the environment's Compose files, ``elsewhere`` the names that other Compose files of the project interpolate.
-    ``faults`` are what the caller found wrong with the Compose files; with any, free variables are not judged.
+    ``faults`` are what the caller found wrong with the Compose files; with any, or when not all of the files could be
+    read (``certain``), free variables are not judged.
     Raises one InputError that lists every fault, one a line.
     """
     found = gather(layers, process_env, options, {*KEYS, *variables})
     parsed = [_parsed(layer) for layer in layers]
-    judged = not faults and not any("COMPOSE_FILE" in fault.message for each in parsed for fault in each.faults)
+    judged = (
+        certain and not faults and not any("COMPOSE_FILE" in fault.message for each in parsed for fault in each.faults)
+    )
     secret_keys = {word.strip() for word in found.get("SECRET_KEYS", Setting("", "")).text.split(",")} - {""}
     known = {*KEYS, *variables}
     every = [*faults]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.plan.interpolation import Variable, scan
+from tasks.plan.interpolation import Variable, scan, substitute
 
 
 def required(text: str) -> dict[str, bool]:
@@ -82,3 +82,19 @@ def test_variables_that_are_passed_through_are_known_but_not_required() -> None:
         "secrets:\n  s:\n    environment: G\n"
     )
     assert required(text) == dict.fromkeys("ACDFG", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$A-x and ${A}", "a-x and a"),
+        ("$$A costs $5", "$A costs $5"),
+        ("${NONE}|${NONE:-d}|${NONE-d}", "|d|d"),
+        ("${EMPTY:-d}|${EMPTY-d}", "d|"),
+        ("${A:+y}|${A+y}|${NONE:+y}|${EMPTY+y}", "y|y||y"),
+        ("${NONE:-${A}z}-${NONE:-${NONE:-q}}", "az-q"),
+        ("${A:?why}", "a"),
+    ],
+)
+def test_a_text_is_completed_as_compose_does(text: str, expected: str) -> None:
+    assert substitute(text, {"A": "a", "EMPTY": ""}.get) == expected
