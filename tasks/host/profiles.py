@@ -10,7 +10,7 @@ from ..plan.errors import InputError
 from ..plan.grammar import parse
 from ..plan.profile import Profile, Value
 from ..plan.secret import MASK
-from . import foreseeing
+from . import foreseeing, identities
 from .files import Settings, environments, is_environment_name, load_profile, read, settings
 from .output import emit, emit_json, emit_table, note
 
@@ -80,7 +80,7 @@ def check(names: Sequence[str], as_json: bool) -> None:
         ]
         emit_json({"schema": "slipway/env.check/v1", "environments": documents})
     faults = [fault for fault in found.values() if fault]
-    if len(faults) == 1:
+    if len({fault.message for fault in faults}) == 1:
         raise faults[0]
     if faults:
         lines = dict.fromkeys(line for fault in faults for line in _lines(fault))  # base.env is part of each
@@ -94,7 +94,8 @@ def _fault(environment: str) -> InputError | None:
         load_profile(environment)
     except InputError as error:
         return error
-    return None
+    shared = identities.fault_of(environment)
+    return InputError(str(shared), shared.hint) if shared else None
 
 
 def _lines(fault: InputError | None) -> list[str]:

@@ -17,7 +17,7 @@ from ..plan.profile import Profile
 from ..plan.secret import mask
 from ..plan.stack import Stack, parse
 from ..plan.version import Version, version
-from . import files, git
+from . import files, git, identities
 from .extensions import override_file
 from .output import conceal
 from .runner import Pending, Result, Runner, start
@@ -39,6 +39,7 @@ class Project:
         self.profile: Profile = files.load_profile(environment, options)
         conceal(self.profile.masked)
         conceal(self._without_written_out)
+        identities.refuse_shared(self.profile)
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.

@@ -198,6 +198,8 @@ class Shop(Checkout):
         """Write a profile whose images are in a registry; without a host on the engine only."""
         repository = f"{host}/{self.projects[0]}" if host else self.projects[0]
         lines = f"IMAGE_REPOSITORY={repository}\nIMAGE_TAG={tag or name}\n"
+        if name != "staging":
+            lines += f"COMPOSE_PROJECT_NAME={self.projects[0]}-{name}\n"
         (self.envs_dir / f"{name}.env").write_text(lines)
 
 
@@ -212,7 +214,7 @@ def make_shop(directory: Path, name: str, host: str) -> Shop:
     (project / ".gitignore").write_text("envs/*.local.env\n")
     (project / "envs" / "base.env").write_text(f"COMPOSE_FILE=compose.yaml\nCOMPOSE_PROJECT_NAME={name}\n")
     git(directory, "init", "--quiet", str(project))
-    shop = Shop(project, project / "envs", [name])
+    shop = Shop(project, project / "envs", [name, *(f"{name}-{one}" for one in ("prod", "dev", "qa"))])
     shop.environment_file("staging", host)
     shop.environment_file("prod", host)
     shop.environment_file("dev", "")

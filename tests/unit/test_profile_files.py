@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.host import profiles
+from tasks.host import identities, profiles
 from tasks.host.files import environments, load_profile, settings
 from tasks.plan.errors import InputError
 
@@ -141,7 +141,7 @@ def test_a_profile_without_permission_is_one_line(here: Workspace) -> None:
     if user == 0 and not all(directory.stat().st_mode & 0o001 for directory in Path(__file__).resolve().parents):
         pytest.skip("root reads everything, and no other user can enter this checkout")
     if user == 0:
-        for directory in (here.root, *here.root.parents[:2]):
+        for directory in (here.root, *here.root.parents[:3]):  # pytest-xdist adds one
             directory.chmod(0o755)
         os.seteuid(65534)  # root reads everything
     try:
@@ -198,6 +198,128 @@ def test_variables_of_included_and_extended_files_are_known(here: Workspace) -> 
     assert load_profile("dev").text("D") == "4"
     (here.root / "project" / "sub" / "b.yaml").unlink()
     assert "project/compose.yaml: include: " in fault().message
+
+
+ANCHOR = "x-from: &from {file: common.yaml, service: base}\nservices: {web: {extends: *from}}\n"
+COMMENT = "services:\n  web:\n    extends:\n      # shared\n      file: common.yaml\n      service: base\n"
+MERGE = "x-all: &all\n  extends: {service: base, file: ./common.yaml}\nservices: {web: {<<: *all}}\n"
+QUOTED = '{"services": {"web": {"extends": {"service": "base", "file": "common.yaml"}}}}\n'
+NAMED = "services: {web: {extends: {service: base, file: '${WHICH:-common}.yaml'}}}\n"
+TAGGED = "services: {web: {ports: !reset [], extends: {service: base, file: common.yaml}}}\n"
+MARKED = "\ufeffinclude: [common.yaml]\n"
+LIST = "include:\n  - path:\n      - common.yaml\n"
+
+
+@pytest.mark.parametrize("text", [ANCHOR, COMMENT, MERGE, QUOTED, NAMED, TAGGED, MARKED, LIST])
+def test_a_file_is_found_however_its_yaml_is_written(here: Workspace, text: str) -> None:
+    here.env("dev", "SITE=shop.example.com\n")
+    here.compose("compose.yaml", text)
+    here.compose("common.yaml", "services: {base: {image: 'web:${SITE}'}}\n")
+    assert load_profile("dev").text("SITE") == "shop.example.com"
+    here.env("dev", "SITTE=shop.example.com\nSITE=x\n")
+    assert "SITTE: unknown key; did you mean SITE?" in fault().message
+    here.env("dev")
+    assert "common.yaml:1: SITE: the Compose file needs this variable" in fault().message
+
+
+@pytest.mark.parametrize("entry", ["app.env", "[app.env]", "[{path: app.env, required: false}]", "'${WHICH:-app}.env'"])
+@pytest.mark.parametrize("line", ["ADDRESS=http://${SITE}/", "export SITE", "SITE"])
+def test_a_variable_that_an_env_file_takes_is_known_and_not_needed(here: Workspace, entry: str, line: str) -> None:
+    here.env("dev", "SITE=shop.example.com\n")
+    here.compose("compose.yaml", f"services: {{web: {{image: web, env_file: {entry}}}}}\n")
+    here.compose("app.env", f"# $OTHER\n{line}\n")
+    assert load_profile("dev").text("SITE") == "shop.example.com"
+    here.env("dev")
+    load_profile("dev")
+    here.env("dev", "OTHER=1\n")
+    assert "OTHER: unknown key" in fault().message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-all: &all {SITE: }\nservices: {web: {image: web, environment: *all}}\n",
+        "x-all: &all {SITE: null}\nservices: {web: {image: web, environment: {<<: *all, A: b}}}\n",
+        "services: {web: {build: {context: ., args: {SITE: , A: b}}}}\n",
+        'secrets: {site: {"environment": "SITE"}}\n',
+    ],
+)
+def test_a_variable_that_is_passed_by_its_name_is_known(here: Workspace, text: str) -> None:
+    here.env("dev", "SITE=1\n")
+    here.compose("compose.yaml", text)
+    assert load_profile("dev").text("SITE") == "1"
+
+
+@pytest.mark.parametrize("text", ["include: ['oci://example.com/x']\n", "include: [\n  'open\n"])
+def test_a_key_is_not_refused_where_only_compose_can_read_all_files(here: Workspace, text: str) -> None:
+    here.env("dev", "SITE=1\n")
+    here.compose("compose.yaml", text)
+    assert load_profile("dev").text("SITE") == "1"
+
+
+def test_base_may_set_what_another_environment_uses_in_any_of_its_files(here: Workspace) -> None:
+    here.env("base", "SITE=1\n")
+    here.env("dev", "COMPOSE_FILE=compose.yaml\n")
+    here.env("prod", "COMPOSE_FILE=sub/prod.yaml\n")
+    here.compose("sub/prod.yaml", "services: {web: {image: web, env_file: prod.env}}\n")
+    here.compose("sub/prod.env", "ADDRESS=$SITE\n")
+    assert load_profile("dev").text("SITE") == "1"
+    here.env("dev", "COMPOSE_FILE=compose.yaml\nSITE=2\n")
+    assert "no Compose file of this environment interpolates it" in fault().message
+
+
+def clash(*environments: str) -> str:
+    """Return what env.check says of environments that are one project to Compose."""
+    with pytest.raises(InputError) as caught:
+        profiles.check(environments, as_json=False)
+    assert caught.value.exit_code == 2
+    assert "COMPOSE_PROJECT_NAME=" in caught.value.hint
+    (line,) = caught.value.message.splitlines()
+    return line
+
+
+def test_two_environments_of_one_project_on_one_engine_are_refused_and_named(here: Workspace) -> None:
+    here.env("dev")
+    here.env("prod")
+    for names in ((), ("dev",), ("prod",)):
+        assert "envs/dev.env: dev and prod (" in clash(*names)
+    assert "project (the name of the directory)" in clash()
+    here.compose("compose.yaml", "name: '${NAME:-shop}' # ours\nservices: {}\n")
+    assert "shop (`name:` of the Compose file)" in clash()
+    here.env("base", "COMPOSE_PROJECT_NAME=one\n")
+    assert "one (" in clash()
+    assert "base.env:1" in clash()
+
+
+@pytest.mark.parametrize(
+    ("dev", "prod"),
+    [
+        ("COMPOSE_PROJECT_NAME=project-dev\n", "# the directory's\n"),
+        ("NAME=a\n", "NAME=b\n"),
+        ("# here\n", "DOCKER_HOST=ssh://deploy@prod.example.com\n"),
+        ("COMPOSE_FILE=sub/compose.yaml\n", "COMPOSE_FILE=compose.yaml\n"),
+    ],
+)
+def test_environments_of_two_projects_or_two_engines_are_no_fault(here: Workspace, dev: str, prod: str) -> None:
+    here.compose("sub/compose.yaml", "services: {}\n")
+    if "NAME=a" in dev:
+        here.compose("compose.yaml", "name: shop-$NAME\nservices: {}\n")
+    here.env("dev", dev)
+    here.env("prod", prod)
+    profiles.check((), as_json=False)
+
+
+def test_a_project_name_for_one_task_does_not_count_for_the_other_environments(
+    here: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.env("dev", "COMPOSE_PROJECT_NAME=shop-dev\n")
+    here.env("prod", "COMPOSE_PROJECT_NAME=shop-prod\n")
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "shop-mine")
+    identities.refuse_shared(load_profile("dev"))
+    profiles.check((), as_json=False)
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "shop-prod")
+    with pytest.raises(InputError, match="dev and prod"):
+        identities.refuse_shared(load_profile("dev"))
 
 
 def test_base_may_set_what_only_another_environments_files_interpolate(here: Workspace) -> None:
@@ -267,7 +389,7 @@ def test_check_reports_the_faults_of_all_environments_once(here: Workspace, caps
 
 
 def test_list_tells_which_profiles_are_valid(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    here.env("dev", "TAG=1\n")
+    here.env("dev", "COMPOSE_PROJECT_NAME=shop-dev\nTAG=1\n")
     here.env("prod", "TAG=a b\n")
     profiles.list_environments(as_json=True)
     found = json.loads(capsys.readouterr().out)["environments"]
