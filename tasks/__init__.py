@@ -33,7 +33,7 @@ ns = Collection(
     Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
     Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
     Collection("scan", scan.all_, scan.code, scan.dockerfiles, scan.images, scan.secrets, scan.hardening, scan.db),
-    Collection("env", env.list_, env.show, env.diff, env.check, env.new),
+    Collection("env", env.list_, env.show, env.diff, env.check, env.new, env.adopt),
     scan.security_scan,
     operate.logs,
     operate.shell,

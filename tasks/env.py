@@ -51,11 +51,26 @@ def check(c: Context, env: list[str] | None = None, json: bool = False) -> None:
 
 @task(
     positional=["name"],
-    help={"name": "name of the new environment", "from": "environment to start from (default: dev)"},
+    help={
+        "name": "name of the new environment",
+        "from": "environment to start from (default: dev, else the first; without any, the Compose files)",
+    },
     auto_shortflags=False,
 )
-def new(c: Context, name: str, from_: str = "dev") -> None:
-    """Write envs/NAME.env, a commented copy of another environment's profile."""
-    from .host import profiles
+def new(c: Context, name: str, from_: str = "") -> None:
+    """Write envs/NAME.env: a commented copy of another profile, or the first one."""
+    from .host import new_profiles
 
-    profiles.new(name, from_, dry=bool(c.config.run.dry))
+    new_profiles.new(name, from_, dry=bool(c.config.run.dry))
+
+
+@task(
+    positional=["environment"],
+    help={"environment": "environment whose profile gets the values"},
+    auto_shortflags=False,
+)
+def adopt(c: Context, environment: str) -> None:
+    """Take the values of the .env beside the Compose file over into a profile."""
+    from .host import new_profiles
+
+    new_profiles.adopt(environment, dry=bool(c.config.run.dry))

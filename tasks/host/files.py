@@ -137,12 +137,18 @@ def load_profile(environment: str = "", options: Mapping[str, str] | None = None
     """
     where = settings()
     environment = environment or where.default_env
-    _known_environment(environment, where)
+    known_environment(environment, where)
     layers = layers_of(environment, where)
     try:
         return _resolved(environment, layers, dict(options or {}), where)
     except InputError:  # is it one on a closer look, too?
+        pass
+    try:
         return _resolved(environment, layers, dict(options or {}), where, thorough=True)
+    except InputError as error:
+        from .dotenv_files import explained
+
+        raise explained(error, environment, where) from None
 
 
 def _resolved(
@@ -187,7 +193,8 @@ def _with_discovered(profile: "Profile", names: tuple[str, ...], where: Settings
     return with_value(profile, Value("COMPOSE_FILE", text, f"found in {where.shown(where.project_dir)}"))
 
 
-def _known_environment(environment: str, where: Settings) -> None:
+def known_environment(environment: str, where: Settings) -> None:
+    """Raise InputError when there is no such environment; it says which there are, and how to make one."""
     known = _environments(where.envs_dir)
     if environment in known:
         return
@@ -197,11 +204,12 @@ def _known_environment(environment: str, where: Settings) -> None:
     from difflib import get_close_matches
 
     near = get_close_matches(environment, known, 1, 0.5)
-    suggestion = f"did you mean {near[0]}? " if near else ""
-    raise InputError(
-        f"no environment {environment!r} in {shown}; there are: {', '.join(known)}",
-        f"{suggestion}inv env.new NAME makes another",
-    )
+    makes = f"inv env.new {environment}" if is_environment_name(environment) and environment != _SHARED else ""
+    if near:
+        hint = f"did you mean {near[0]}?" + (f" {makes} makes another" if makes else "")
+    else:
+        hint = f"name one of them, such as --env {known[0]}" + (f", or make it: {makes}" if makes else "")
+    raise InputError(f"no environment {environment!r} in {shown}; there are: {', '.join(known)}", hint)
 
 
 def layers_of(environment: str, where: Settings) -> "tuple[Layer, ...]":

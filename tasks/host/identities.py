@@ -31,6 +31,17 @@ def fault_of(environment: str) -> Fault | None:
     return None if found is None else _clash(environment, found, where)
 
 
+def project_of(found: Mapping[str, Setting], where: Settings) -> str:
+    """Return the name that Compose gives to the project of an environment; ``found`` is what its layers set."""
+    return _project(found, where)[0]
+
+
+def project_named(environment: str) -> str:
+    """Return the name of the project of an environment, as its files have it."""
+    where = settings()
+    return project_of(gather(layers_of(environment, where), {}, {}, ()), where)
+
+
 def _clash(environment: str, found: Mapping[str, Setting], where: Settings) -> Fault | None:
     project, _ = _project(found, where)
     others = []

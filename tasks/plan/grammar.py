@@ -105,6 +105,16 @@ def parse(name: str, text: bytes) -> Parsed:
     return Parsed(tuple(entries.values()), tuple(faults))
 
 
+def written(key: str, value: str) -> str:
+    """Return the line that sets a key to a value, "" when the grammar has no way to write it."""
+    escaped = re.sub(r'(["\\])', r"\\\1", value)
+    for line in (f"{key}={value}", f"{key}='{value}'", f'{key}="{escaped}"'):
+        parsed = parse("", line.encode())
+        if not parsed.faults and [(one.key, one.value) for one in parsed.entries] == [(key, value)]:
+            return line
+    return ""
+
+
 def _unreadable(name: str, line: int, message: str) -> Parsed:
     return Parsed((), (Fault(f"{name}:{line}", message),), readable=False)
 

@@ -16,6 +16,7 @@ DEFAULT = "default"
 ENVIRONMENT = "environment"
 # Compose sets it for interpolation by itself, from the directory when nothing else names the project.
 _GIVEN_BY_COMPOSE = frozenset({"COMPOSE_PROJECT_NAME"})
+_LACKING = "the Compose file needs this variable and no layer sets it"
 _COSIGNS = "SIGN_PASSWORD"
 # Keys that would bring in files beside the layers.
 _LAYERS_ONLY = frozenset({"COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"})
@@ -324,11 +325,16 @@ def _missing_faults(
             if needed and name not in attempted and name not in _GIVEN_BY_COMPOSE:
                 yield Fault(
                     variable.where,
-                    f"{name}: the Compose file needs this variable and no layer sets it",
-                    f"set {name} in {file}, or give it a default: ${{{name}:-…}}",
+                    f"{name}: {_LACKING}",
+                    f"set {name} in {file} ({name}= where it may be empty), or give it a default: ${{{name}:-…}}",
                 )
         elif variable.nonempty and not setting.text:
             yield Fault(setting.origin, f"{name}: empty, and {variable.where} needs a value", f"give {name} a value")
+
+
+def lacks(message: str, key: str) -> bool:
+    """Tell whether the message of a profile's faults says that a variable is set nowhere; so is COMPOSE_FILE, then."""
+    return f": {key}: {_LACKING}" in message or f"{key} is not set, and there is no" in message
 
 
 def _quoted(text: str) -> str:

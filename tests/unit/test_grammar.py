@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.plan.grammar import parse
+from tasks.plan.grammar import Entry, parse, written
 
 ACCEPTED = {
     b"A=b": "b",
@@ -117,3 +117,20 @@ def test_a_refused_value_is_never_repeated() -> None:
 def test_a_multi_line_value_is_refused_where_it_begins() -> None:
     first, *_ = parse("f.env", b"A='one\ntwo'\n").faults
     assert str(first) == "f.env:1: A: unterminated quote: end the value with ' on the same line"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "b", "a b", "a # b", "#b", "pa$word", "it's", 'say "x"', 'it\'s "here"', "back\\slash", "~", "ä ö", " b "],
+)
+def test_a_value_is_written_as_it_is_read(value: str) -> None:
+    assert parse("", written("A", value).encode()).entries == (Entry("A", value, 1),)
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "it's ${HOME}", "a\x1bb"])
+def test_a_value_that_the_grammar_has_no_line_for_is_not_written(value: str) -> None:
+    assert written("A", value) == ""
+
+
+def test_a_key_of_the_shell_is_not_written() -> None:
+    assert written("HOME", "/srv") == ""

@@ -102,6 +102,30 @@ def test_the_tasks_are_those_of_the_checkout_that_the_program_lies_in(shop: Path
     assert [one["name"] for one in json.loads(done.stdout)["environments"]] == list(ENVIRONMENTS)
 
 
+TASKS = [
+    ("deploy.dev",),
+    ("deploy.down", "--volumes", "--yes"),
+    ("deploy.rollback",),
+    ("clean", "--volumes", "--images", "--yes"),
+    ("build",),
+    ("db.seed",),
+    ("--dry", "clean"),
+]
+
+
+def test_no_task_works_on_a_project_that_two_environments_share(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(f"name: shop\n{COMPOSE}", encoding="utf-8")
+    (tmp_path / "envs").mkdir()
+    for name in ("dev", "prod"):
+        (tmp_path / "envs" / f"{name}.env").write_text("TAG=1\n", encoding="utf-8")
+    with ThreadPoolExecutor(4) as pool:
+        for words, done in zip(TASKS, pool.map(lambda words: inv(tmp_path, *words), TASKS), strict=True):
+            assert (done.returncode, done.stdout) == (2, ""), words
+            assert "dev and prod (" in done.stderr.splitlines()[0]
+    shown = inv(tmp_path, "env.show", "dev")
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
 def test_help_for_a_task_that_does_not_exist_suggests_the_nearest(shop: Path) -> None:
     done = inv(shop, "--help", "deploy.stagging")
 
@@ -233,7 +257,7 @@ def test_an_environment_that_does_not_exist_is_answered_with_those_that_do(shop:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"no environment 'stagging' in {shop}/envs; there are: dev, prod, qa, staging",
-        "  hint: did you mean staging? inv env.new NAME makes another",
+        "  hint: did you mean staging? inv env.new stagging makes another",
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.host import identities, profiles
+from tasks.host import identities, new_profiles, profiles
 from tasks.host.files import environments, load_profile, settings
 from tasks.plan.errors import InputError
 
@@ -90,7 +90,8 @@ def test_an_unknown_environment_lists_those_that_exist_and_the_nearest(here: Wor
     error = fault("stagin")
     assert error.message.startswith("no environment 'stagin' in ")
     assert error.message.endswith("; there are: dev, staging")
-    assert error.hint.startswith("did you mean staging?")
+    assert error.hint == "did you mean staging? inv env.new stagin makes another"
+    assert fault("paris").hint == "name one of them, such as --env dev, or make it: inv env.new paris"
 
 
 @pytest.mark.parametrize("name", ["base", "dev.local", "../envs/dev", ""])
@@ -403,7 +404,7 @@ def test_new_writes_a_profile_that_is_valid_and_shares_nothing_by_name(here: Wor
         "# DOCKER_HOST=ssh://prod.example.com\nTAG=prod\n",
     )
     here.compose("compose.prod.yaml", "x: $TAG\n")
-    profiles.new("qa", "prod")
+    new_profiles.new("qa", "prod")
     found = load_profile("qa")
     assert found.text("COMPOSE_PROJECT_NAME") == "shop-qa"
     assert found.text("TAG") == "qa"
@@ -418,23 +419,91 @@ def test_new_writes_a_profile_that_is_valid_and_shares_nothing_by_name(here: Wor
 @pytest.mark.parametrize("text", ["TAG=1\n", "COMPOSE_PROJECT_NAME=shop\nTAG=1\n"])
 def test_a_new_environment_never_gets_the_project_name_of_the_old_one(here: Workspace, text: str) -> None:
     here.env("dev", text)
-    profiles.new("qa", "dev")
-    assert load_profile("qa").text("COMPOSE_PROJECT_NAME") in ("qa", "shop-qa")
+    new_profiles.new("qa", "dev")
+    assert load_profile("qa").text("COMPOSE_PROJECT_NAME") in ("project-qa", "shop-qa")
 
 
 def test_new_overwrites_nothing_and_takes_no_odd_name(here: Workspace) -> None:
     path = here.env("dev", "TAG=1\n")
     for name in ("dev", "base", "../up", "a b", "-x", ".x", "é", ""):
         with pytest.raises(InputError):
-            profiles.new(name, "dev")
+            new_profiles.new(name, "dev")
     with pytest.raises(InputError, match="no environment 'prdo'"):
-        profiles.new("qa", "prdo")
+        new_profiles.new("qa", "prdo")
     assert path.read_text() == "TAG=1\n"
     assert [each.name for each in path.parent.iterdir()] == ["dev.env"]
 
 
 def test_a_dry_run_of_new_writes_nothing(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     here.env("dev", "TAG=1\n")
-    profiles.new("qa", "dev", dry=True)
+    new_profiles.new("qa", "dev", dry=True)
     assert not (here.root / "envs" / "qa.env").exists()
     assert "qa.env" in capsys.readouterr().out
+
+
+def env_text(here: Workspace, name: str) -> str:
+    return (here.root / "envs" / f"{name}.env").read_text()
+
+
+@pytest.mark.parametrize("base", ["", "KEEP_RELEASES=3\n"])
+def test_the_first_profile_is_made_from_the_compose_files(here: Workspace, base: str) -> None:
+    if base:
+        here.env("base", base)
+    here.compose(
+        "compose.override.yaml", "services: {web: {command: '${WORD} $DB_PASSWORD $HOME ${TAG-1} ${A:-${B}}'}}\n"
+    )
+    new_profiles.new("dev")
+    assert env_text(here, "dev").partition("\n\n")[2] == (
+        "COMPOSE_PROJECT_NAME=project\nCOMPOSE_FILE=compose.yaml:compose.override.yaml\n\n"
+        "# The Compose files take these. To Compose they are empty until a value is written here.\nB=\nWORD=\n"
+    )
+    assert "DB_PASSWORD=\n" in env_text(here, "dev.local")
+    profiles.check((), as_json=False)
+    assert load_profile("dev").compose_files() == ("compose.yaml", "compose.override.yaml")
+
+
+def test_the_first_profile_takes_the_compose_file_of_its_name_and_what_base_has_not(here: Workspace) -> None:
+    here.env("base", "COMPOSE_PROJECT_NAME=shop\n")
+    here.compose("compose.override.yaml", "services: {}\n")
+    here.compose("compose.prod.yaml", "services: {}\n")
+    new_profiles.new("prod")
+    assert env_text(here, "prod").partition("\n\n")[2] == "COMPOSE_FILE=compose.yaml:compose.prod.yaml\n"
+
+
+def test_without_a_compose_file_there_is_no_first_profile(here: Workspace) -> None:
+    (here.root / "project" / "compose.yaml").unlink()
+    with pytest.raises(InputError, match="no Compose file"):
+        new_profiles.new("dev")
+    assert not (here.root / "envs").exists()
+
+
+def test_a_new_profile_starts_from_the_one_that_there_is_but_for_its_engine(
+    here: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.env("prod", "# About prod.\n\nDOCKER_HOST=ssh://deploy@prod.example.com\nTAG=3\n")
+    new_profiles.new("test")
+    assert "# DOCKER_HOST=ssh://" in env_text(here, "test")
+    found = load_profile("test")
+    assert (found.text("TAG"), found.text("DOCKER_HOST")) == ("3", "")
+    assert found.text("COMPOSE_PROJECT_NAME") == "project-test"
+    assert "come from prod" in capsys.readouterr().err
+    profiles.check((), as_json=False)
+    new_profiles.new("next", "prod")  # who names it means all of it
+    assert load_profile("next").is_set("DOCKER_HOST")
+
+
+def test_a_new_profile_says_what_it_still_lacks(here: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    here.compose("compose.yaml", "services: {web: {image: web, command: $DB_PASSWORD}}\n")
+    here.env("dev", "# nothing\n")
+    here.env("dev.local", "DB_PASSWORD=x\n")
+    new_profiles.new("qa")
+    assert "still to do: " in capsys.readouterr().err
+    assert "DB_PASSWORD: the Compose file needs" in fault("qa").message
+
+
+def test_a_project_without_a_dotenv_has_nothing_to_take_over(here: Workspace) -> None:
+    here.env("dev")
+    with pytest.raises(InputError, match=r"no \.env there"):
+        new_profiles.adopt("dev")
+    with pytest.raises(InputError, match="no environment 'qa'"):
+        new_profiles.adopt("qa")
