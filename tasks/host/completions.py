@@ -16,7 +16,7 @@ _slipway_complete() {
     [[ $current == "=" ]] && current=""
     [[ $previous == "=" ]] && previous="${COMP_WORDS[COMP_CWORD-2]}"
     case "$previous" in
-        --env|env.show|env.diff|env.check|--from)
+        --env|env.show|env.diff|env.check|env.adopt|--from)
             for file in "%(envs)s"/*.env; do
                 file="${file##*/}"; file="${file%%.env}"
                 case "$file" in base|*.local) ;; *) COMPREPLY+=($(compgen -W "$file" -- "$current")) ;; esac

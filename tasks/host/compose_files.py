@@ -241,6 +241,7 @@ def _has_own_env(reference: Reference, target: Path) -> bool:
     return reference.kind == "include" and (target.parent / ".env").is_file()
 
 
+@functools.lru_cache(maxsize=64)
 def _documents(text: str) -> list[Any] | None:
     """Return the documents of a Compose file as data, None when it is no YAML."""
     yaml = _yaml()

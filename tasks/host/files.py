@@ -199,12 +199,12 @@ def known_environment(environment: str, where: Settings) -> None:
     if environment in known:
         return
     shown = where.shown(where.envs_dir)
+    makes = f"inv env.new {environment}" if is_environment_name(environment) and environment != _SHARED else ""
     if not known:
-        raise InputError(f"{shown}: no profile there", "make one: inv env.new dev")
+        raise InputError(f"{shown}: no profile there", f"make one: {makes or 'inv env.new dev'}")
     from difflib import get_close_matches
 
     near = get_close_matches(environment, known, 1, 0.5)
-    makes = f"inv env.new {environment}" if is_environment_name(environment) and environment != _SHARED else ""
     if near:
         hint = f"did you mean {near[0]}?" + (f" {makes} makes another" if makes else "")
     else:

@@ -28,6 +28,7 @@ from .output import emit, note
 from .profiles import fault_of
 from .runner import capture
 
+_SOURCE = "From the .env beside the Compose file."
 _ENGINE = re.compile(r"(?:DOCKER_HOST|DOCKER_CONTEXT|DOCKER_TLS_VERIFY|DOCKER_CERT_PATH)=")
 
 
@@ -88,7 +89,7 @@ def _first(name: str, path: Path, where: Settings, dry: bool) -> None:
         emit(f"# write {where.shown(path)}, from the Compose files in {where.shown(where.project_dir)}")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_new(path, _first_text(name, lines, dotenv.shown if dotenv else "", taken.lines, empty.lines))
+    _write_new(path, _first_text(name, lines, taken.lines, empty.lines))
     note(f"wrote {where.shown(path)}, from what the Compose files in {where.shown(where.project_dir)} take")
     if dotenv and values:
         note(f"  taken over from {dotenv.shown}: {', '.join(sorted(values))}")
@@ -99,7 +100,7 @@ def _first(name: str, path: Path, where: Settings, dry: bool) -> None:
     _next_step(name)
 
 
-def _first_text(name: str, lines: Sequence[str], source: str, taken: Sequence[str], empty: Sequence[str]) -> str:
+def _first_text(name: str, lines: Sequence[str], taken: Sequence[str], empty: Sequence[str]) -> str:
     """Return the first profile: its Compose files, what came from a ``.env``, and what nothing sets yet."""
     parts = [
         f"# The environment {name}: `inv deploy.{name}`.",
@@ -107,7 +108,7 @@ def _first_text(name: str, lines: Sequence[str], source: str, taken: Sequence[st
         *lines,
     ]
     if taken:
-        parts += [f"\n# From {source}.", *taken]
+        parts += [f"\n# {_SOURCE}", *taken]
     if empty:
         parts += ["\n# The Compose files take these. To Compose they are empty until a value is written here.", *empty]
     return "\n".join(parts) + "\n"
@@ -166,7 +167,7 @@ def adopt(name: str, dry: bool = False) -> None:
         note(f"{dotenv.shown}: nothing in it that the Compose files use and {where.shown(path)} lacks")
         return
     if taken.lines:
-        _append(path, f"# From {dotenv.shown}.", taken.lines, 0o644)
+        _append(path, f"# {_SOURCE}", taken.lines, 0o644)
         names = ", ".join(line.partition("=")[0] for line in taken.lines)
         note(f"added to {where.shown(path)}, from {dotenv.shown}: {names}")
     _keep_secrets(name, taken, where)

@@ -67,6 +67,7 @@ def test_environments_are_the_profiles_without_base_and_local_layers(here: Works
 def test_no_profiles_directory_is_no_environments_and_a_hint_to_make_one(here: Workspace) -> None:
     assert environments() == ()
     assert fault().hint == "make one: inv env.new dev"
+    assert fault("prod").hint == "make one: inv env.new prod"
 
 
 def test_layers_come_from_base_base_local_environment_and_its_local_file(here: Workspace) -> None:
