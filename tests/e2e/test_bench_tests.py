@@ -24,6 +24,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Iterat
     made = make_sample(base, name, base / "docker_project")
     layer = [f"COMPOSE_PROJECT_NAME={name}", f"IMAGE_REPOSITORY={name}"]
     (made.envs_dir / "test.local.env").write_text("\n".join(layer) + "\n")
+    (made.envs_dir / "dev.local.env").unlink()  # it has the same project
     try:
         bench(made, "--save-baseline")
         yield made

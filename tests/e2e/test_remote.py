@@ -63,6 +63,9 @@ def write(directory: Path, repository: str, staging: Mapping[str, str], prod: Ma
     (project / "compose.yaml").write_text(COMPOSE)
     (project / "Dockerfile").write_text(f"FROM {SHELL}\nCOPY note /note\n")
     (project / "note").write_text("one")
+    # Two environments are one project on two engines only.
+    if not any(key.startswith("DOCKER_") for key in (*staging, *prod)):
+        prod = {**prod, "COMPOSE_PROJECT_NAME": f"{name}-prod"}
     base = {"COMPOSE_PROJECT_NAME": name, "REPOSITORY": f"{repository}{name}", "PUSH_RETRIES": "0"}
     for file, values in (
         ("base", base),
