@@ -12,7 +12,7 @@ from ..plan.errors import InputError
 from ..plan.grammar import SHELL_NAMES, parse, written
 from ..plan.interpolation import Variable
 from ..plan.profile import Setting, gather
-from ..plan.schema import is_secret_name, url_passwords
+from ..plan.secret import is_secret_name, url_passwords
 from . import compose_files, dotenv_files, identities
 from .files import (
     Settings,
