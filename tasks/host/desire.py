@@ -15,8 +15,8 @@ from ..plan.observed import Observed
 from ..plan.release import Release, restored
 from ..plan.spelling import spelled, with_namespaces
 from ..plan.stack import Stack, parse, plain
-from .contents import Contents, place
 from .kept_files import directory
+from .mount_contents import Contents, place
 from .project import Project
 from .runner import start
 

@@ -9,8 +9,8 @@ from ..plan.mounts import BIND, FILE, Reference
 from ..plan.observed import Observed, State
 from ..plan.stack import Stack
 from . import machine
-from .contents import Contents, place, tree_digest
 from .engine_resources import Resources
+from .mount_contents import Contents, place, tree_digest
 from .project import Project
 from .proxies import proxy, upstream_texts
 

@@ -14,8 +14,8 @@ from ..plan.reconcile import reconcile
 from ..plan.release import Release, repository
 from ..plan.stack import Stack
 from . import builds, desire, kept_files, observe, promotions, records, secret_key, states
-from .contents import Contents, place
 from .desire import Sources
+from .mount_contents import Contents, place
 from .project import Project
 
 
