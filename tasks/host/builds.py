@@ -60,6 +60,7 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
     """
     if options.push:
         refuse_unready(project)
+        project.know_releases()
     if options.push and len(_platforms(project, options)) > 1 and builders.in_use(project).driver != "docker":
         _run_lists(project, options, json)
         return
@@ -253,6 +254,8 @@ def list_tags(project: Project, services: tuple[str, ...], json: bool) -> None:
         ]
         emit_json({"schema": "slipway/image.tags/v1", "images": images})
         return
+    for tag, release in version.withheld:
+        note(f"{tag} stays with {release}")
     emit_table(
         ("SERVICE", "IMAGE", "WHY"),
         [(name, f"{repository}:{tag}", why) for name, repository, carried in rows for tag, why in carried],

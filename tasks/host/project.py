@@ -16,7 +16,7 @@ from ..plan.facts import PROJECT_LABEL, Image
 from ..plan.profile import Profile
 from ..plan.secret import mask
 from ..plan.stack import Stack, parse
-from ..plan.version import Version, version
+from ..plan.version import Version, beside, version
 from . import files, git, identities
 from .extensions import override_file
 from .output import conceal
@@ -125,7 +125,16 @@ class Project:
     @functools.cached_property
     def version(self) -> Version:
         """The version of the checkout that holds the project."""
-        return version(git.facts(self.settings.project_dir))
+        return version(git.facts(self.settings.project_dir, self.profile.text("TAG_PREFIX")))
+
+    def know_releases(self) -> None:
+        """Learn of the git remote's tags before moving tags are pushed: a clone need not have them all.
+
+        CI clones one commit or one tag; a hotfix that is built there must not become ``latest``.
+        """
+        if self.version.release:
+            prefix = self.profile.text("TAG_PREFIX")
+            self.version = beside(self.version, git.remote_tags(self.settings.project_dir), prefix)
 
     def _accepted(self, result: Result) -> Result:
         if result.exit_code == 0:

@@ -27,6 +27,7 @@ def push(project: Project, services: tuple[str, ...], json: bool) -> None:
 
     Raises RefusedError, before anything is sent, when an exact tag holds other content in the registry.
     """
+    project.know_releases()
     images = _of(project, services)
     signatures.refuse_unready(project)
     rows = send(project, images)

@@ -5,14 +5,15 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..plan import dockerfile_scan, history
-from ..plan.command import Command
 from ..plan.errors import RefusedError, SlipwayError, StoppedError
 from ..plan.finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan
 from ..plan.history import Blob
 from . import scan_tools
+from .git import asking
 from .project import Project
 from .records import current
 from .reports import Run
@@ -35,12 +36,12 @@ class _Git:
 
     def text(self, *words: str) -> str:
         """Return what git prints, "" when it fails."""
-        result = capture(Command(("git", "-C", self._directory, *words)))
+        result = capture(asking(self._directory, *words))
         return result.stdout.strip() if result.exit_code == 0 else ""
 
     def into(self, sink: Path, *words: str, source: str = "") -> None:
         """Let git print into a file, from another one where it reads."""
-        Runner().run(Command(("git", "-C", str(self.top), *words), source=source, sink=str(sink)))
+        Runner().run(replace(asking(str(self.top), *words), source=source, sink=str(sink)))
 
     def data(self, sink: Path, *words: str) -> bytes:
         """Return what git prints, byte for byte: names and contents need not be text."""
@@ -58,9 +59,8 @@ def _base(project: Project, git: _Git) -> str:
     head = git.text("rev-parse", "HEAD")
     last = current(project)
     commit = git.text("rev-parse", "--verify", "--quiet", f"{last.commit}^{{commit}}") if last else ""
-    if commit and commit != head and capture(
-        Command(("git", "-C", str(git.top), "merge-base", "--is-ancestor", commit, head))
-    ).exit_code == 0:  # fmt: skip
+    older = asking(str(git.top), "merge-base", "--is-ancestor", commit, head)
+    if commit and commit != head and capture(older).exit_code == 0:
         return commit
     tag = git.text("describe", "--tags", "--abbrev=0", "HEAD^")
     return git.text("rev-parse", "--verify", "--quiet", f"{tag}^{{commit}}") if tag else ""

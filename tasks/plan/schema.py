@@ -55,6 +55,9 @@ SWITCH = _choice("true", "false", "1", "0")
 INTEGER = Type("integer", "a whole number such as 4", _matches(r"-?[0-9]{1,9}"))
 COUNT = Type("count", "a whole number from 0 to 99", _matches(r"[0-9]{1,2}"))
 STAGE = Type("stage", "the name of a Dockerfile stage such as production", _matches(r"[A-Za-z][A-Za-z0-9_.-]*"))
+# https://git-scm.com/docs/git-check-ref-format
+TAG_PREFIX = Type("tag prefix", "the beginning of git tags such as shop/ or shop-v",
+                  _matches(r"[A-Za-z0-9_](?:[A-Za-z0-9_/-]|\.(?!\.))*"))  # fmt: skip
 PLATFORMS = Type("platforms", "os/arch, comma separated, such as linux/amd64,linux/arm64",
                  _matches(rf"{_PLATFORM}(?:,{_PLATFORM})*"))  # fmt: skip
 NAMES = Type(
@@ -88,6 +91,8 @@ ENDPOINT = Type(
 
 SLIPWAY = (
     Key("BUILD_TARGET", STAGE, "", "Dockerfile stage to build; empty: what the Compose file says.", "production"),
+    Key("TAG_PREFIX", TAG_PREFIX, "",
+        "What this project's version tags in git begin with, where a repository holds several; empty: `v`.", "shop/"),
     Key("BUILD_PROVENANCE", _choice("off", "min", "max"), "",
         "How much an image tells of how it was built, as an attestation; empty: what the builder does by itself.",
         "max"),

@@ -1,5 +1,6 @@
 """Versions from real git repositories: tags, shallow clones, no tag, no commit, no checkout."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.host import git
-from tasks.plan.version import version
+from tasks.plan.version import beside, version
 
 IDENTITY = (
     "-c",
@@ -113,3 +114,98 @@ def test_the_build_time_is_that_of_the_commit_in_utc(repository: Path) -> None:
         cwd=repository, check=True, capture_output=True, env={"GIT_COMMITTER_DATE": when, "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert version(git.facts(repository)).build_time == "2026-03-01T10:30:00Z"
+
+
+@pytest.mark.parametrize("other", ["v1.4.2.1", "v2024.05.01", "release-2024-05", "v1.5.0_1"])
+def test_a_nearer_tag_that_only_looks_like_a_version_is_passed_over(repository: Path, other: str) -> None:
+    run(repository, "tag", "v1.4.2")
+    commit(repository, "two")
+    run(repository, "tag", other)
+    assert version(git.facts(repository)).text.startswith("1.4.3-dev.1.g")
+
+
+def test_a_candidate_and_its_release_on_one_commit_are_the_release(repository: Path) -> None:
+    run(repository, "tag", "v1.5.0")
+    run(repository, "tag", "-a", "v1.5.0-rc.1", "-m", "the younger tag")
+    assert version(git.facts(repository)).text == "1.5.0"
+
+
+def test_a_hotfix_of_an_older_line_is_its_own_version_and_takes_no_tag_of_a_newer_one(repository: Path) -> None:
+    run(repository, "tag", "v1.4.2")
+    commit(repository, "two")
+    run(repository, "tag", "v2.0.0")
+    run(repository, "checkout", "v1.4.2")
+    commit(repository, "hotfix")
+    assert version(git.facts(repository)).text.startswith("1.4.3-dev.1.g")
+    run(repository, "tag", "v1.4.3")
+    found = version(git.facts(repository))
+    assert found.text == "1.4.3"
+    assert dict(found.withheld) == {"latest": "2.0.0"}
+
+
+def test_after_a_hotfix_was_merged_the_greater_version_still_counts(repository: Path) -> None:
+    run(repository, "tag", "v1.4.2")
+    commit(repository, "two")
+    run(repository, "tag", "v2.0.0")
+    run(repository, "checkout", "-b", "hotfix", "v1.4.2")
+    for text in "abc":
+        run(repository, "commit", "--allow-empty", "-m", text)
+    run(repository, "tag", "v1.4.3")
+    run(repository, "checkout", "main")
+    run(repository, "merge", "--no-ff", "-m", "merge", "hotfix")
+    # The merge and the three commits of the hotfix are not in v2.0.0.
+    assert version(git.facts(repository)).text.startswith("2.0.1-dev.4.g")
+
+
+def test_of_two_tags_on_the_way_the_nearer_counts_even_if_the_farther_is_greater(repository: Path) -> None:
+    run(repository, "tag", "v9.0.0")
+    commit(repository, "two")
+    run(repository, "tag", "v1.0.0")
+    commit(repository, "three")
+    assert version(git.facts(repository)).text.startswith("1.0.1-dev.1.g")
+    # A merge whose first parent is the farther one.
+    run(repository, "checkout", "-b", "side", "v9.0.0")
+    run(repository, "merge", "--no-ff", "-m", "merge", "v1.0.0")
+    assert version(git.facts(repository)).text.startswith("1.0.1-dev.1.g")
+
+
+def test_each_project_of_a_repository_has_tags_of_its_own(repository: Path) -> None:
+    run(repository, "tag", "shop/v1.4.2")
+    commit(repository, "two")
+    run(repository, "tag", "v3.0.0")
+    run(repository, "tag", "desk/v7.0.0")
+    found = version(git.facts(repository, "shop/"))
+    assert found.text.startswith("1.4.3-dev.1.g")
+    run(repository, "tag", "shop/v1.5.0")
+    found = version(git.facts(repository, "shop/"))
+    assert (found.text, found.withheld) == ("1.5.0", ())
+
+
+def test_asking_writes_nothing_into_the_checkout(repository: Path) -> None:
+    index = repository / ".git" / "index"
+    before = index.read_bytes()
+    os.utime(repository / "file", (2_000_000_000, 2_000_000_000))
+    assert not git.facts(repository).dirty
+    assert index.read_bytes() == before
+
+
+def test_a_clone_of_one_tag_learns_from_its_remote_that_there_is_a_newer_release(
+    repository: Path, tmp_path: Path
+) -> None:
+    run(repository, "tag", "v1.4.2")
+    commit(repository, "two")
+    run(repository, "tag", "v2.0.0")
+    run(tmp_path, "clone", "--depth", "1", "--branch", "v1.4.2", f"file://{repository}", "shallow")
+    found = version(git.facts(tmp_path / "shallow"))
+    assert found.withheld == ()
+    assert dict(beside(found, git.remote_tags(tmp_path / "shallow")).withheld) == {"latest": "2.0.0"}
+
+
+def test_without_a_remote_or_an_answer_of_it_there_is_nothing_to_learn(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert git.remote_tags(repository) == ()
+    assert capsys.readouterr().err == ""
+    run(repository, "remote", "add", "origin", f"file://{repository}-gone")
+    assert git.remote_tags(repository) == ()
+    assert "the git remote does not tell its tags" in capsys.readouterr().err

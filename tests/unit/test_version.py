@@ -4,7 +4,18 @@ import re
 
 import pytest
 
-from tasks.plan.version import EPOCH, UNVERSIONED, GitFacts, Version, tags, version
+from tasks.plan.version import (
+    EPOCH,
+    UNVERSIONED,
+    GitFacts,
+    Version,
+    beside,
+    greatest,
+    number,
+    tagged,
+    tags,
+    version,
+)
 
 COMMIT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 # https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string
@@ -71,6 +82,55 @@ def test_a_pre_release_number_with_a_leading_zero_is_no_semantic_version() -> No
     assert text(tag="v1.0.0-rc.01") == "0.0.0-dev.g1a2b3c4"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "tag", "expected"),
+    [
+        ("", "v1.4.2", "1.4.2"),
+        ("", "v1.4.2+build.7", "1.4.2"),
+        ("", "release-2024-05", ""),
+        ("", "v2024.05.01", ""),
+        ("", "shop/v1.4.2", ""),
+        ("shop/", "shop/v1.4.2", "1.4.2"),
+        ("shop/", "shop/1.4.2-rc.1", "1.4.2-rc.1"),
+        ("shop/", "v1.4.2", ""),
+        ("shop/", "workshop/v1.4.2", ""),
+        ("shop-v", "shop-v1.4.2", "1.4.2"),
+        ("shop-v", "shop-vv1.4.2", ""),
+        ("shop-v", "shop-1.4.2", ""),
+    ],
+)
+def test_a_version_tag_is_the_prefix_and_a_semantic_version(prefix: str, tag: str, expected: str) -> None:
+    assert str(number(tag, prefix) or "") == expected
+
+
+def test_versions_are_ordered_as_semver_orders_them() -> None:
+    # https://semver.org/#spec-item-11
+    ordered = "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.10"
+    names = [f"v{one}" for one in ordered.split()]
+    assert sorted(reversed(names), key=lambda one: number(one).order) == names  # type: ignore[union-attr]
+
+
+def test_of_several_tags_on_a_commit_the_greatest_version_counts() -> None:
+    assert greatest(["v1.5.0-rc.1", "nightly", "v1.5.0", "v1.5.0-rc.2", "v9.9.9.9"]) == "v1.5.0"
+    assert greatest(["nightly"]) == ""
+
+
+def test_tags_are_known_by_the_commit_that_they_stand_for() -> None:
+    listing = """commit|aaa|||v1.0.0
+tag|111|commit|bbb|v1.1.0-rc.1
+commit|bbb|||v1.1.0
+blob|ccc|||v3.0.0
+tag|222|tag|ddd|v4.0.0
+commit|eee|||odd|name"""
+    assert tagged(listing) == {"aaa": "v1.0.0", "bbb": "v1.1.0"}
+
+
+def test_a_prefix_is_no_part_of_the_version_and_is_named_where_no_tag_has_it() -> None:
+    assert text(tag="shop/v1.4.2", prefix="shop/") == "1.4.2"
+    assert version(GitFacts(commit=COMMIT, prefix="shop/")).reason == "no shop/vX.Y.Z tag"
+    assert version(GitFacts(commit=COMMIT, prefix="shop-v")).reason == "no shop-vX.Y.Z tag"
+
+
 def test_outside_a_checkout_there_is_no_commit_to_name() -> None:
     assert version(GitFacts()) == Version("0.0.0-dev", "", EPOCH, False, "no git commit")
 
@@ -126,6 +186,29 @@ def carried(environment_tag: str = "staging", **facts: object) -> list[str]:
 
 def test_a_release_also_carries_minor_major_and_latest() -> None:
     assert carried(tag="v1.4.2") == ["staging", "1.4.2", "sha-1a2b3c4", "1.4", "1", "latest"]
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        (("v1.4.1", "v1.3.9", "v0.9.0"), ["1.4", "1", "latest"]),
+        (("v1.4.2+build.8",), ["1.4", "1", "latest"]),
+        (("v2.0.0-rc.1", "v1.4.3-rc.1", "v2024.05.01", "v1.4.2.1", "shop/v3.0.0"), ["1.4", "1", "latest"]),
+        (("v2.0.0",), ["1.4", "1"]),
+        (("v1.5.0",), ["1.4"]),
+        (("v1.4.10",), []),
+        (("v1.5.0", "v2.0.0"), ["1.4"]),
+    ],
+)
+def test_a_moving_tag_is_left_to_a_greater_release_of_its_line(others: tuple[str, ...], expected: list[str]) -> None:
+    assert carried(tag="v1.4.2", tags=("v1.4.2", *others))[3:] == expected
+
+
+def test_what_is_learned_later_of_greater_releases_counts_too() -> None:
+    built = version(GitFacts(commit=COMMIT, tag="v1.4.2", tags=("v1.4.2", "v1.5.0")))
+    later = beside(built, ["v2.0.0", "v1.4.3", "v1.0.0"])
+    assert dict(later.withheld) == {"latest": "2.0.0", "1": "1.5.0", "1.4": "1.4.3"}
+    assert beside(version(GitFacts(commit=COMMIT, tag="v1.4.2", distance=1)), ["v2.0.0"]).withheld == ()
 
 
 @pytest.mark.parametrize(
