@@ -3,13 +3,15 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..plan import build as builder
 from ..plan import unit as planner
+from ..plan.build import Inputs
 from ..plan.command import Command
+from ..plan.facts import Image
 from ..plan.stack import Service
 from ..plan.unit import Box, Facts
 from ..plan.units import show_duration, show_size
@@ -62,12 +64,19 @@ def build(project: Project, stages: dict[str, str]) -> dict[str, builder.Target]
         wanted = [builder.target(project.stack.service(one), project.version, inputs[one], stage) for one in names]
         images = {one.reference: image for one in wanted if (image := project.engine.image(one.reference))}
         options = builder.Options(services=names, target=stage)
-        planned = builder.plan(
-            project.stack, project.profile, project.version, inputs, options, project.cwd, images=images
-        )
+        planned = _plan(project, inputs, options, images)
         builds.carry_out(project, planned)
         targets.update({one.service: one for one in planned.every})
     return targets
+
+
+def _plan(
+    project: Project, inputs: Mapping[str, Inputs], options: builder.Options, images: Mapping[str, Image]
+) -> builder.BuildPlan:
+    stack, profile, version, cwd = project.stack, project.profile, project.version, project.cwd
+    return builds.with_aliases(
+        project, lambda known: builder.plan(stack, profile, version, inputs, options, cwd, images, aliases=known)
+    )
 
 
 def reports(project: Project, run: Run, kind: str, service: Service) -> Path:

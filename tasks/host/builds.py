@@ -3,18 +3,21 @@
 import json as documents
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..plan import build as planner
 from ..plan import registry
+from ..plan.bake import outputs
+from ..plan.contents import NO_ALIASES, Aliases
 from ..plan.errors import CheckError, CommandError
 from ..plan.facts import Image
 from ..plan.size import SizeReport, report
 from ..plan.units import show_duration, show_size
 from ..plan.version import tags
-from . import builders
+from . import builders, contents
 from .machine import free_bytes
 from .output import emit_json, emit_table, note
 from .project import Project
@@ -31,15 +34,30 @@ def plan(
     stack = project.stack
     inputs = project.build_inputs(options.services)
     images = project.images(stack) if only_changed else None
-    made = planner.plan(stack, project.profile, project.version, inputs, options, project.cwd, images, all_tags)
+    version, cwd = project.version, project.cwd
+
+    def decide(aliases: Aliases) -> planner.BuildPlan:
+        return planner.plan(stack, project.profile, version, inputs, options, cwd, images, all_tags, aliases)
+
+    made = with_aliases(project, decide)
     if made.ignored:
         note(f"not passed to the build, buildx bake has no word for it: {', '.join(made.ignored)}")
     builders.check(project, made, options)
     return made
 
 
+def with_aliases(project: Project, decide: Callable[[Aliases], planner.BuildPlan]) -> planner.BuildPlan:
+    """Return a plan that knows which inputs make the image that is there; asked for where inputs changed only."""
+    made = decide(NO_ALIASES)
+    known = contents.aliases(project) if made.outdated else NO_ALIASES
+    return decide(known) if known.known else made
+
+
 def carry_out(project: Project, build: planner.BuildPlan) -> None:
-    """Run a build; raises CommandError with the reason and BuildKit's exit code when it fails."""
+    """Run a build; an image whose content did not change keeps its id.
+
+    Raises CommandError with the reason and BuildKit's exit code when the build fails.
+    """
     if build.command is None:
         project.runner.show("nothing to build")
         return
@@ -49,7 +67,11 @@ def carry_out(project: Project, build: planner.BuildPlan) -> None:
         message, hint = planner.explain_failure(output, code, free)
         return CommandError(message, code, hint)
 
+    made = outputs(build.command)
+    earlier = {} if project.runner.dry else contents.before(project, made)
     project.runner.run(build.command, explain)
+    if not project.runner.dry:
+        contents.settle(project, made, earlier)
 
 
 def run(project: Project, options: planner.Options, json: bool) -> None:

@@ -15,6 +15,7 @@ from docker import auth as logins
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import kwargs_from_env
 
+from ..plan.contents import content
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.facts import (
     ANONYMOUS_LABEL,
@@ -126,7 +127,9 @@ class Engine(Records):
     def facts(self, project: str, images: Iterable[str]) -> EngineFacts:
         """Return the containers of a project and those of ``images`` that exist, by the reference asked for."""
         found = {reference: image for reference in set(images) if (image := self.image(reference)) is not None}
-        return EngineFacts(self.containers(project), found)
+        containers, known = self.containers(project), {image.id for image in found.values()}
+        others = {one.created_from or one.image_id for one in containers} - known
+        return EngineFacts(containers, found, {one: image for one in others if (image := self.image(one)) is not None})
 
     def containers(self, project: str) -> tuple[Container, ...]:
         """Return all containers of a Compose project, one-off ones included, by service and number.
@@ -187,6 +190,8 @@ class Engine(Records):
             health_check=bool((found.get("Config") or {}).get("Healthcheck")),
             created=str(found.get("Created", "")),
             labels=(found.get("Config") or {}).get("Labels") or {},
+            content=content(found),
+            triggers=bool((found.get("Config") or {}).get("OnBuild")),
         )
 
     def image_user(self, reference: str) -> str:

@@ -74,6 +74,12 @@ class Records:
                 return {}
         return dict(word.split("=", 1) for word in words if "=" in word)
 
+    def tag(self, image: str, reference: str) -> None:
+        """Give a local image one more name; who has that name loses it."""
+        repository, _, tag = reference.rpartition(":")
+        with self._answering():
+            self._api.tag(image, repository, tag, force=True)
+
     def remove_image(self, reference: str) -> None:
         """Remove a name of an image, and the image with its last name; one that is gone already is fine."""
         from docker.errors import NotFound

@@ -9,6 +9,7 @@ from ..plan import build as build_planner
 from ..plan import clean as clean_planner
 from ..plan import shell as shell_planner
 from ..plan.compose import compose
+from ..plan.contents import BUILDS_LABEL
 from ..plan.errors import CommandError, InputError, RefusedError
 from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.lock import waiting
@@ -19,7 +20,6 @@ from ..plan.units import show_size
 from . import builds, locks, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
-from .secret_key import KEY_LABEL
 
 _ERASE_LINE = "\x1b[2K"
 
@@ -128,20 +128,23 @@ def _debug_image(project: Project, service: Service) -> str:
     return plan.targets[0].reference
 
 
+def _leftovers(project: Project) -> clean_planner.Leftovers:
+    name, engine = project.stack.project, project.engine
+    containers = engine.containers(name)
+    labels = [f"{label}={name}" for label in (PROJECT_LABEL, RELEASE_LABEL, BUILDS_LABEL, KEY_LABEL)]
+    return clean_planner.Leftovers(
+        containers=containers,
+        networks=engine.networks(name),
+        images=tuple(image for label in labels for image in engine.images(label)),
+        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}),
+    )
+
+
 def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = "") -> None:
     """Remove what the project made; says what first, and asks before volumes."""
     patience = waiting(wait)
     name = project.stack.project
-    engine = project.engine
-    containers = engine.containers(name)
-    found = clean_planner.Leftovers(
-        containers=containers,
-        networks=engine.networks(name),
-        images=engine.images(f"{PROJECT_LABEL}={name}")
-        + engine.images(f"{RELEASE_LABEL}={name}")
-        + engine.images(f"{KEY_LABEL}={name}"),
-        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}),
-    )
+    found = _leftovers(project)
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))
     stacks = throwaway.removable(project)
     if not plan.commands and not stacks:

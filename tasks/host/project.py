@@ -179,10 +179,11 @@ class Project:
         return dict(self.engine.facts(stack.project, {one.image for one in stack.services.values()}).images)
 
     def build_inputs(self, services: Sequence[str] = ()) -> dict[str, Inputs]:
-        """Return what the images of the selected services are made from."""
+        """Return what the images of the selected services, and of those that they are built from, are made from."""
+        from ..plan.build import selected
         from . import sources
 
-        return sources.inputs(self.stack.built(services), self.engine)
+        return sources.inputs(selected(self.stack, services), self.engine)
 
     def missing_secrets(self, stack: Stack) -> tuple[str, ...]:
         """Return the files of secrets that services use and that do not exist."""

@@ -123,10 +123,10 @@ def _directory_digest(directory: str, dockerfile: str) -> str:
 
 
 def _bases(build: Build, dockerfile: Dockerfile, engine: Engine) -> dict[str, str]:
-    """Return the id of each local base image; a base that only the registry has is known by its name."""
+    """Return the content of each local base image; a base that only the registry has is known by its name."""
     bases = {}
     for name in dockerfile.all_images():
         mapped = build.contexts.get(name, name)
         image = engine.image(mapped.removeprefix(_LOCAL_IMAGE)) if not mapped.startswith("/") else None
-        bases[name] = image.id if image else mapped
+        bases[name] = (image.content or image.id) if image else mapped
     return bases

@@ -3,71 +3,53 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from .builder import attestations, caches
+from .bake import Options as Options
+from .bake import Target as Target
+from .bake import bake_file, bake_names, linked
 from .command import Command
+from .contents import NO_ALIASES, Aliases
 from .dockerfile import Dockerfile
-from .errors import InputError
-from .facts import FINGERPRINT_LABEL, PROJECT_LABEL, SERVICE_LABEL, Image
+from .errors import InputError, SlipwayError
+from .facts import FINGERPRINT_LABEL, Image
 from .profile import Profile
 from .stack import Build, Service, Stack
 from .version import Version, tags
 
 # Passed at build only and never part of the Compose model, so the model is the same with and without Slipway.
 VERSION_ARGUMENTS = ("VERSION", "COMMIT", "BUILD_TIME")
+_CHANGED = "its sources, arguments or base images changed"
 # Keys of Compose's build section that Buildx 0.13 drops without a word.
 _UNKNOWN_TO_BAKE = ("entitlements", "extra_hosts", "isolation", "privileged")
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line asks of a build."""
-
-    services: tuple[str, ...] = ()
-    target: str = ""
-    no_cache: bool = False
-    pull: bool = False
-    push: bool = False
-    platforms: tuple[str, ...] = ()
-    by_digest: bool = False  # push what is built without any name; it gets its names when it is known to be allowed
-
-    @property
-    def forced(self) -> bool:
-        """Whether BuildKit has to run even when no input has changed on this machine."""
-        return self.no_cache or self.pull or bool(self.target or self.platforms)
-
-
-@dataclass(frozen=True)
 class Inputs:
-    """What a service's image is made from: its Dockerfile, a digest of its contexts, its base images' ids."""
+    """What a service's image is made from: its Dockerfile, a digest of its contexts, its base images' ids.
+
+    ``stages`` has the digest of what a stage takes of the contexts, by its name, where that is known.
+    """
 
     dockerfile: Dockerfile
     contexts_digest: str
     bases: Mapping[str, str]
+    stages: Mapping[str, str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Target:
-    """One service's part of the graph."""
-
-    service: str
-    target: str
-    reference: str
-    tags: tuple[tuple[str, str], ...]
-    arguments: Mapping[str, str]
-    build: Build
-    fingerprint: str
+    def digest(self, target: str) -> str:
+        """Return the digest of what ``target`` is made from, of all contexts where no less is known."""
+        stage = self.dockerfile.find(target)
+        return self.stages.get(stage.name, self.contexts_digest) if stage else self.contexts_digest
 
 
 @dataclass(frozen=True)
 class BuildPlan:
     """The targets to build and the command that builds them; ``unchanged`` services need no build.
 
-    ``every`` target that was looked at is there too, in the model's order. ``ignored`` names settings of the Compose
-    file that bake has no word for.
+    ``every`` target that was looked at is there too, in the model's order. ``ignored`` names settings of
+    the Compose file that bake has no word for, ``names`` the bake target of each service.
     """
 
     targets: tuple[Target, ...]
@@ -76,6 +58,12 @@ class BuildPlan:
     unchanged: tuple[str, ...] = ()
     every: tuple[Target, ...] = ()
     ignored: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether an image was made from other inputs: it may still be the one that these inputs make."""
+        return _CHANGED in self.causes.values()
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -114,9 +102,15 @@ def _checked_target(service: Service, target: str, dockerfile: Dockerfile, expli
     raise InputError(f"{where}: no stage {target!r} for service {service.name}", f"its stages: {names}; set {origin}")
 
 
-def fingerprint(target: str, build: Build, arguments: Mapping[str, str], inputs: Inputs) -> str:
-    """Return a digest over everything that goes into an image, "" when a part of it cannot be known."""
-    if not inputs.contexts_digest:
+def fingerprint(
+    target: str, build: Build, arguments: Mapping[str, str], inputs: Inputs, links: Mapping[str, str] | None = None
+) -> str:
+    """Return a digest over everything that goes into an image, "" when a part of it cannot be known.
+
+    ``links`` are the fingerprints of the services whose images it takes as named contexts.
+    """
+    made = {name: (links or {}).get(name, "") for name in linked(build)}
+    if not inputs.contexts_digest or not all(made.values()):
         return ""
     data = json.dumps(
         {
@@ -124,7 +118,8 @@ def fingerprint(target: str, build: Build, arguments: Mapping[str, str], inputs:
             "dockerfile": build.dockerfile,
             "arguments": dict(sorted(arguments.items())),
             "extra": build.extra,
-            "contexts": inputs.contexts_digest,
+            "contexts": inputs.digest(target),
+            "links": made,
             "bases": {name: inputs.bases.get(name, name) for name in inputs.dockerfile.images(target)},
         },
         sort_keys=True,
@@ -133,7 +128,12 @@ def fingerprint(target: str, build: Build, arguments: Mapping[str, str], inputs:
 
 
 def target(
-    service: Service, built: Version, inputs: Inputs, wanted_target: str = "", platforms: Sequence[str] = ()
+    service: Service,
+    built: Version,
+    inputs: Inputs,
+    wanted_target: str = "",
+    platforms: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
 ) -> Target:
     """Return one service's part of the graph; raises InputError for a stage that does not exist."""
     build = service.recipe()
@@ -154,95 +154,25 @@ def target(
         tags=carried,
         arguments=arguments,
         build=build,
-        fingerprint=fingerprint(stage, build, arguments, inputs),
+        fingerprint=fingerprint(stage, build, arguments, inputs, links),
     )
 
 
-def _secrets(target: Target, profile: Profile, stack: Stack) -> list[str]:
-    specs = []
-    for entry in target.build.extra.get("secrets") or []:
-        name = entry["source"] if isinstance(entry, dict) else entry
-        known = (entry.get("target") if isinstance(entry, dict) else "") or name
-        if name in stack.secrets:
-            specs.append(f"id={known},src={stack.secrets[name].file}")
-        elif name in stack.secret_variables:
-            specs.append(f"id={known},env={stack.secret_variables[name]}")
-    if bundle := profile.text("CA_BUNDLE"):
-        specs.append(f"id=ca,src={bundle}")
-    return specs
+def selected(stack: Stack, names: Sequence[str] = ()) -> tuple[Service, ...]:
+    """Return the services that are built, all without ``names``, and those that they are built from before them."""
+    found: dict[str, Service] = {}
 
+    def add(service: Service, within: tuple[str, ...]) -> None:
+        if service.name in within:
+            chain = " → ".join((*within[within.index(service.name) :], service.name))
+            raise InputError(f"services are built from each other: {chain}", "correct build.additional_contexts")
+        for name in linked(service.recipe()):
+            add(stack.service(name), (*within, service.name))
+        found.setdefault(service.name, service)
 
-def _ulimits(raw: Mapping[str, Any]) -> list[str]:
-    limits = []
-    for name, value in raw.items():
-        soft, hard = (value["soft"], value["hard"]) if isinstance(value, dict) else (value, value)
-        limits.append(f"{name}={soft}:{hard}")
-    return limits
-
-
-def _bake_name(service: str) -> str:
-    """Return the name of a service's bake target: bake takes no dot."""
-    return service.replace(".", "_")
-
-
-def _context(value: str) -> str:
-    """Return a named context in bake's words: Compose's image of another service is ``target:``."""
-    return f"target:{_bake_name(value.removeprefix('service:'))}" if value.startswith("service:") else value
-
-
-def _bake_target(target: Target, profile: Profile, stack: Stack, options: Options) -> dict[str, Any]:
-    repository, _ = split_reference(target.reference)
-    extra = target.build.extra
-    labels = {
-        PROJECT_LABEL: stack.project,
-        SERVICE_LABEL: target.service,
-        **(extra.get("labels") or {}),
-    }
-    if target.fingerprint:
-        labels[FINGERPRINT_LABEL] = target.fingerprint
-    entry: dict[str, Any] = {
-        "context": target.build.context,
-        "dockerfile": target.build.dockerfile,
-        "target": target.target,
-        "args": dict(target.arguments),
-        "contexts": {name: _context(value) for name, value in target.build.contexts.items()},
-        "labels": labels,
-        "tags": [*(f"{repository}:{tag}" for tag, _ in target.tags), *(extra.get("tags") or [])],
-        "secret": _secrets(target, profile, stack),
-        "ssh": list(extra.get("ssh") or []),
-        "platforms": list(extra.get("platforms") or []),
-        "attest": attestations(profile),
-        "cache-from": caches(extra, profile, target.service, "cache_from"),
-        "cache-to": caches(extra, profile, target.service, "cache_to"),
-        "no-cache": options.no_cache or bool(extra.get("no_cache")),
-        "pull": options.pull or bool(extra.get("pull")),
-        "network": str(extra.get("network") or ""),
-        "dockerfile-inline": str(extra.get("dockerfile_inline") or ""),
-        "shm-size": str(extra.get("shm_size") or ""),
-        "ulimits": _ulimits(extra.get("ulimits") or {}),
-    }
-    if options.by_digest:
-        entry["output"] = [f"type=image,name={repository},push-by-digest=true,name-canonical=true,push=true"]
-        entry["tags"] = []
-    return {key: value for key, value in entry.items() if value not in ("", [], {}, False)}
-
-
-def bake_file(targets: Sequence[Target], profile: Profile, stack: Stack, options: Options) -> str:
-    """Return the bake definition (JSON) of all targets; they are built in one graph, in parallel."""
-    definition = {
-        "group": {"default": {"targets": [_bake_name(target.service) for target in targets]}},
-        "target": {_bake_name(target.service): _bake_target(target, profile, stack, options) for target in targets},
-    }
-    return json.dumps(_literal(definition), sort_keys=True)
-
-
-def _literal(value: Any) -> Any:
-    """Return data in which bake, whose JSON is HCL, finds no template (``${…}``, ``%{…}``) to fill in."""
-    if isinstance(value, str):
-        return value.replace("${", "$${").replace("%{", "%%{")
-    if isinstance(value, dict):
-        return {key: _literal(one) for key, one in value.items()}
-    return [_literal(one) for one in value] if isinstance(value, list) else value
+    for one in stack.built(names):
+        add(one, ())
+    return tuple(found.values())
 
 
 def _passed_on(key: str, stack: Stack) -> bool:
@@ -261,7 +191,7 @@ def _command(targets: Sequence[Target], profile: Profile, stack: Stack, options:
     )
 
 
-def _cause(target: Target, images: Mapping[str, Image], all_tags: bool) -> str:
+def _cause(target: Target, images: Mapping[str, Image], all_tags: bool, aliases: Aliases) -> str:
     """Return why a target has to be built, "" when its image is there and made from the same inputs.
 
     With ``all_tags`` it must also carry every tag that a build would give it now.
@@ -277,8 +207,8 @@ def _cause(target: Target, images: Mapping[str, Image], all_tags: bool) -> str:
     recorded = image.labels.get(FINGERPRINT_LABEL, "")
     if not recorded:
         return f"image {target.reference} was not built by Slipway"
-    if recorded != target.fingerprint:
-        return "its sources, arguments or base images changed"
+    if recorded != target.fingerprint and not aliases.stand_for(target.reference, image.id, target.fingerprint):
+        return _CHANGED
     repository, _ = split_reference(target.reference)
     missing = [tag for tag, _ in target.tags if f"{repository}:{tag}" not in image.tags]
     return f"it does not carry {', '.join(missing)} yet" if all_tags and missing else ""
@@ -293,26 +223,50 @@ def plan(
     cwd: str,
     images: Mapping[str, Image] | None = None,
     all_tags: bool = False,
+    aliases: Aliases = NO_ALIASES,
 ) -> BuildPlan:
     """Return what to build.
 
     With ``images`` (what the engine has, by reference) services whose image is made from the same inputs are
     left out, with ``all_tags`` if it carries all tags too; without, everything selected is handed to BuildKit.
+    ``aliases`` are the inputs that are known to make the image that is there.
     """
-    targets = tuple(
-        target(service, built, inputs[service.name], options.target, options.platforms or profile.words("PLATFORMS"))
-        for service in stack.built(options.services)
-    )
+    targets = _targets(stack, profile, built, inputs, options)
     _refuse_two_owners(targets)
     _refuse_secret_arguments(targets, profile)
     if images is None:
         causes = {one.service: "asked for" for one in targets}
     else:
-        causes = {one.service: cause for one in targets if (cause := _cause(one, images, all_tags))}
+        causes = {one.service: cause for one in targets if (cause := _cause(one, images, all_tags, aliases))}
+        causes = _with_linked(causes, targets)
     needed = tuple(one for one in targets if one.service in causes)
     unchanged = tuple(one.service for one in targets if one.service not in causes)
     command = _command(needed, profile, stack, options, cwd) if needed else None
-    return BuildPlan(needed, command, causes, unchanged, targets, _ignored(needed))
+    return BuildPlan(needed, command, causes, unchanged, targets, _ignored(needed), bake_names(stack.services))
+
+
+def _targets(
+    stack: Stack, profile: Profile, built: Version, inputs: Mapping[str, Inputs], options: Options
+) -> tuple[Target, ...]:
+    platforms = options.platforms or profile.words("PLATFORMS")
+    asked = {one.name for one in stack.built(options.services)}
+    made: dict[str, Target] = {}
+    for service in selected(stack, options.services):
+        links = {name: made[name].fingerprint for name in linked(service.recipe())}
+        stage = options.target if service.name in asked else ""
+        made[service.name] = target(service, built, inputs[service.name], stage, platforms, links)
+    return tuple(made[name] for name in stack.services if name in made)
+
+
+def _with_linked(causes: Mapping[str, str], targets: Sequence[Target]) -> dict[str, str]:
+    """Return the causes, and one for each service that what is built takes as a named context: bake has to know it."""
+    found, todo, known = dict(causes), list(causes), {one.service: one for one in targets}
+    while todo:
+        service = todo.pop()
+        fresh = [name for name in linked(known[service].build) if name not in found]
+        found |= dict.fromkeys(fresh, f"{service} is built from it")
+        todo += fresh
+    return found
 
 
 def _ignored(targets: Iterable[Target]) -> tuple[str, ...]:
@@ -347,11 +301,25 @@ def _refuse_secret_arguments(targets: Iterable[Target], profile: Profile) -> Non
 
 
 def digests(build: BuildPlan, metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digest of each built image, by reference, from the metadata that bake writes."""
-    return {
-        one.reference: str((metadata.get(_bake_name(one.service)) or {}).get("containerimage.digest", ""))
+    """Return the digest of each built image, by reference, from the metadata that bake writes.
+
+    Raises SlipwayError for a target of which bake says nothing: what it did not build has no digest.
+    """
+    found = {
+        one.reference: str((metadata.get(build.names[one.service]) or {}).get("containerimage.digest", ""))
         for one in build.targets
     }
+    refuse_unbuilt(reference for reference, digest in found.items() if not digest)
+    return found
+
+
+def refuse_unbuilt(references: Iterable[str]) -> None:
+    """Raise SlipwayError when a build that ended well has not made these images."""
+    if missing := sorted(set(references)):
+        raise SlipwayError(
+            f"the build ended with exit code 0, and did not make {', '.join(missing)}",
+            "its output is above; does the builder in use load what it builds into this engine?",
+        )
 
 
 def explain_failure(output: str, exit_code: int, free_bytes: int | None) -> tuple[str, str]:

@@ -53,7 +53,11 @@ class Container:
 
 @dataclass(frozen=True)
 class Image:
-    """One local image; ``size`` in bytes, ``created`` RFC 3339, ``content`` its identity."""
+    """One local image; ``size`` in bytes, ``created`` RFC 3339.
+
+    ``content`` is a digest of its layers and configuration without labels of ours: images that differ in nothing else
+    are the same. A list of images tells none. ``triggers``: it has instructions for what is built from it (ONBUILD).
+    """
 
     id: str
     tags: tuple[str, ...] = ()
@@ -63,6 +67,7 @@ class Image:
     health_check: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     content: str = ""
+    triggers: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,16 @@ class Owned:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """One look at the engine: a project's containers, and those of the images its services name that exist."""
+    """One look at the engine: a project's containers, and those of the images its services name that exist.
+
+    ``used`` are the further images that the containers were made from, by id.
+    """
 
     containers: tuple[Container, ...] = ()
     images: Mapping[str, Image] = field(default_factory=dict)
+    used: Mapping[str, Image] = field(default_factory=dict)
+
+    def same(self, image_id: str, image: Image) -> bool:
+        """Whether a container of one image is as one of the other would be."""
+        used = self.used.get(image_id)
+        return image_id == image.id or (used is not None and bool(used.content) and used.content == image.content)

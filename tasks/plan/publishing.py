@@ -34,7 +34,8 @@ def serving_name(stack: Stack, environment: str) -> str:
 
 def own_name(stack: Stack, environment: str, identity: int) -> str:
     """Return the name of one release, which never moves."""
-    return f"{serving_name(stack, environment)}-{identity}"
+    # A dot, which no environment has in its name: release 2 of `prod` is not what serves `prod-2`.
+    return f"{serving_name(stack, environment)}.{identity}"
 
 
 def image_names(stack: Stack, environment: str, release: Release) -> dict[str, tuple[str, str]]:
@@ -43,7 +44,7 @@ def image_names(stack: Stack, environment: str, release: Release) -> dict[str, t
     for service in stack.built():
         if pinned := release.images.get(service.name):
             place, _ = split_reference(pinned.reference)
-            found[service.name] = (pinned.id, f"{place}:{stack.project}-{environment}-{release.id}-{service.name}")
+            found[service.name] = (pinned.id, f"{place}:{stack.project}.{environment}.{release.id}.{service.name}")
     return found
 
 

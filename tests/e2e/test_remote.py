@@ -95,7 +95,7 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
         steps = [one["name"] for one in checkout.json("deploy.staging")["steps"]]
         assert steps[-1] == "publish"
         record = f"{name}/{name}-release"
-        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging-1") != ""
+        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging.1") != ""
         saved = tmp_path / "record.tar"
         docker("save", "-o", str(saved), f"{name}-release:1")
         assert b"slipway/release/v1" in saved.read_bytes()
@@ -122,7 +122,7 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
         assert len(set(records.split())) == 1
 
         assert checkout.json("deploy.staging")["outcome"] == "unchanged"
-        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging-2") != ""
+        assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging.2") != ""
         # Whoever promotes need not reach the engine of the source.
         with (checkout.envs_dir / "staging.env").open("a") as file:
             file.write("DOCKER_HOST=tcp://127.0.0.1:9\n")
@@ -131,7 +131,7 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
         rows = checkout.json("deploy.history", "--env", "prod")["releases"]
         assert [one["id"] for one in rows] == [2, 1]
         digest = rows[0]["images"]["web"].rpartition("@")[2]
-        assert digest == hub.digest(f"{name}/web:{name}-staging-2-web")
+        assert digest == hub.digest(f"{name}/web:{name}.staging.2.web")
         assert checkout.json("deploy.prod")["outcome"] == "unchanged"
     finally:
         remove(name)

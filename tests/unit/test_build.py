@@ -5,17 +5,22 @@ from typing import Any
 import pytest
 from support import built, image, inputs, profile, service, stack
 
+from tasks.plan.bake import bake_names, outputs
 from tasks.plan.build import (
+    BuildPlan,
     Options,
+    digests,
     dockerfile_path,
     explain_failure,
     fingerprint,
     local_contexts,
     plan,
+    selected,
     split_reference,
     target,
 )
-from tasks.plan.errors import InputError
+from tasks.plan.contents import NO_ALIASES, Aliases
+from tasks.plan.errors import InputError, SlipwayError
 from tasks.plan.facts import FINGERPRINT_LABEL, Image
 from tasks.plan.stack import Build
 
@@ -182,6 +187,88 @@ def test_a_secret_of_the_profile_is_in_no_line_of_a_build() -> None:
 
     assert planned.command is not None
     assert "hunter2" not in planned.command.shell()
+
+
+def test_inputs_that_are_known_to_make_the_image_need_no_build() -> None:
+    shop = stack({"web": {"image": "shop/web:dev", "build": {"context": "/srv/web", "target": "production"}}})
+    there = {"shop/web:dev": image("sha256:web", labels={FINGERPRINT_LABEL: "other"})}
+
+    def planned(known: Aliases) -> BuildPlan:
+        return plan(shop, profile(), built(), {"web": INPUTS}, Options(), "/srv", there, aliases=known)
+
+    assert planned(NO_ALIASES).outdated
+    assert planned(NO_ALIASES.adding("shop/web:dev", "sha256:web", current())).unchanged == ("web",)
+    assert planned(NO_ALIASES.adding("shop/web:dev", "sha256:gone", current())).outdated
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        (("web", "load_test"), {"web": "web", "load_test": "load_test"}),
+        (("web.api",), {"web.api": "web_api"}),
+        (("a.b", "a_b"), {"a_b": "a_b", "a.b": "a_b_"}),
+        (("a.b", "a_b", "a_b_"), {"a_b": "a_b", "a_b_": "a_b_", "a.b": "a_b__"}),
+        (("a.b.c", "a_b.c", "a.b_c"), {"a.b.c": "a_b_c", "a.b_c": "a_b_c_", "a_b.c": "a_b_c__"}),
+    ],
+)
+def test_no_two_services_are_one_target(services: tuple[str, ...], expected: dict[str, str]) -> None:
+    assert bake_names(services) == expected == bake_names(services[::-1])
+
+
+def test_services_whose_names_differ_by_a_sign_are_both_built() -> None:
+    model = {name: {"image": f"shop/{image}:1", "build": {"context": f"/{image}"}} for name, image in NAMES.items()}
+    planned = plan(stack(model), profile(), built(), dict.fromkeys(NAMES, inputs()), Options(), "/")
+
+    assert planned.command is not None
+    assert {one.names[0] for one in outputs(planned.command)} == {"shop/x:1", "shop/y:1"}
+
+
+NAMES = {"a.b": "x", "a_b": "y"}
+
+
+def chained(found: dict[str, Image] | None, base: Any = INPUTS, services: tuple[str, ...] = ()) -> BuildPlan:
+    """Return the plan of a service that is built from another one's image."""
+    model = {
+        "web": {"image": "shop/web:1", "build": {"context": "/web", "additional_contexts": {"base": "service:base"}}},
+        "base": {"image": "shop/base:1", "build": {"context": "/base"}},
+        "other": {"image": "shop/other:1", "build": {"context": "/other"}},
+    }
+    given = {"web": inputs("FROM base\n"), "base": base, "other": inputs()}
+    return plan(stack(model), profile(), built(), given, Options(services), "/", found)
+
+
+def made_by(planned: BuildPlan) -> dict[str, Image]:
+    return {one.reference: image(labels={FINGERPRINT_LABEL: one.fingerprint}) for one in planned.every}
+
+
+def test_a_service_that_is_built_from_another_ones_image_is_unchanged_with_it() -> None:
+    assert chained(made_by(chained(None))).command is None
+
+
+def test_what_is_built_from_an_image_is_built_again_with_it() -> None:
+    changed = chained(made_by(chained(None)), inputs(DOCKERFILE, "changed"))
+    assert dict.fromkeys(("web", "base"), "its sources, arguments or base images changed") == changed.causes
+
+
+def test_bake_gets_to_know_what_a_service_is_built_from_even_if_that_is_unchanged_or_not_asked_for() -> None:
+    there = made_by(chained(None))
+    del there["shop/web:1"]
+    assert chained(there).causes == {"web": "image shop/web:1 does not exist", "base": "web is built from it"}
+    assert [one.service for one in chained(None, services=("web",)).targets] == ["web", "base"]
+
+
+def test_services_that_are_built_from_each_other_are_refused_by_name() -> None:
+    build = {name: {"context": "/", "additional_contexts": {"x": f"service:{other}"}} for name, other in ("ab", "ba")}
+    with pytest.raises(InputError, match="a → b → a"):
+        selected(stack({name: {"build": one} for name, one in build.items()}))
+
+
+def test_bake_is_not_believed_that_it_built_what_it_tells_nothing_of() -> None:
+    planned = plan(stack({"web": {"image": "r.example.com/web:1", "build": {"context": "/"}}}), profile(), built(), {"web": inputs()}, Options(by_digest=True), "/")  # fmt: skip # noqa: E501
+    assert planned.command is not None
+    assert outputs(planned.command) == ()
+    with pytest.raises(SlipwayError, match=r"did not make .*/web:1"):
+        digests(planned, {})
 
 
 FULL = ("build failed: the engine's disk is full", "nothing was changed; free space: `inv clean --images`, or `docker buildx prune` for the build cache")  # fmt: skip # noqa: E501

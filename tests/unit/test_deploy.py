@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support import container, profile, stack
+from support import container, image, profile, stack
 
 from tasks.plan.build import BuildPlan
 from tasks.plan.deploy import Change, Facts, Plan, failed_containers, plan, verdict
@@ -27,6 +27,21 @@ def containers(**changed: dict[str, Any] | None) -> tuple[Container, ...]:
     """Return the ready containers, some of them changed (``None``: gone); ``web`` stands for ``shop-web-1``."""
     found = {**READY, **{f"shop-{name.replace('_', '-')}": fields for name, fields in changed.items()}}
     return tuple(container(name, **fields) for name, fields in found.items() if fields is not None)
+
+
+def test_a_container_of_an_image_with_the_same_content_is_not_made_anew() -> None:
+    shop = stack({"web": {"image": "shop/web:dev"}})
+
+    def causes(used: str) -> tuple[str, ...]:
+        running = (container("shop-web-1", image_id="sha256:1"),)
+        facts = EngineFacts(
+            running, {"shop/web:dev": image("sha256:2", content="same")}, {"sha256:1": image("sha256:1", content=used)}
+        )
+        return plan(shop, profile(), BuildPlan((), None, {}), Facts(facts), "/").changes[0].causes
+
+    assert causes("same") == ()
+    assert causes("other") == ("image shop/web:dev changed",)
+    assert causes("") == ("image shop/web:dev changed",)
 
 
 def test_a_stack_is_ready_when_one_offs_are_done_and_services_run_healthy() -> None:

@@ -26,7 +26,8 @@ RELEASE = Release(
 def test_the_records_lie_beside_the_images() -> None:
     assert repository(SHOP) == "registry.example.com/team/shop-release"
     assert serving_name(SHOP, "staging") == "registry.example.com/team/shop-release:staging"
-    assert own_name(SHOP, "staging", 7) == "registry.example.com/team/shop-release:staging-7"
+    assert own_name(SHOP, "staging", 7) == "registry.example.com/team/shop-release:staging.7"
+    assert own_name(SHOP, "prod", 2) != serving_name(SHOP, "prod-2")
 
 
 def test_a_stack_with_an_image_that_names_no_registry_has_no_place_for_them() -> None:
@@ -43,7 +44,7 @@ def test_images_of_different_teams_have_their_records_in_what_they_share() -> No
 
 def test_what_is_built_gets_a_name_of_the_release_and_its_digest() -> None:
     names = image_names(SHOP, "staging", RELEASE)
-    assert names == {"web": ("sha256:aa", "registry.example.com/team/web:shop-staging-7-web")}
+    assert names == {"web": ("sha256:aa", "registry.example.com/team/web:shop.staging.7.web")}
     done = with_digests(RELEASE, {"web": "registry.example.com/team/web@sha256:cc"})
     assert done.images["web"].digest == "registry.example.com/team/web@sha256:cc"
     assert done.images["database"].digest == "postgres@sha256:bb"
