@@ -2,33 +2,48 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..plan.bake import LINK
 from ..plan.build import Inputs, dockerfile_path, local_contexts
+from ..plan.copies import selection
 from ..plan.dockerfile import Dockerfile, parse
 from ..plan.errors import InputError
+from ..plan.facts import Image
 from ..plan.ignore import Rule, match, rules
 from ..plan.stack import Build, Service
+from .digests import Digests
 from .engine import Engine
 
 _LOCAL_IMAGE = "docker-image://"
-_WHOLE = 4 * 2**20  # bytes; a larger file is known by its size and time of change
 
 
 def inputs(services: Iterable[Service], engine: Engine) -> dict[str, Inputs]:
     """Return the inputs of each service that is built. A directory that several services share is read once."""
-    digests: dict[tuple[str, str], str] = {}
+    known = _Contexts()
     found = {}
     for service in services:
         build = service.recipe()
         dockerfile = _dockerfile(service.name, build)
-        contexts = _contexts_digest(build, digests)
-        if contexts:
-            # The Dockerfile may lie outside of the context, where no walk over it comes by.
-            contexts = hashlib.sha256(f"{contexts}\n{_dockerfile_digest(build)}".encode()).hexdigest()
-        found[service.name] = Inputs(dockerfile, contexts, _bases(build, dockerfile, engine))
+        bases = {name: _base(name, build, engine) for name in dockerfile.all_images()}
+        whole = known.digest(build, "")
+        taken = {stage.name: _taken(dockerfile, stage.name, bases) for stage in dockerfile.stages} if whole else {}
+        stages = {name: known.digest(build, one) for name, one in taken.items() if one}
+        names = {name: (image.content or image.id) if image else mapped for name, (mapped, image) in bases.items()}
+        found[service.name] = Inputs(dockerfile, whole, names, stages)
+    known.files.keep()
     return found
+
+
+def _taken(dockerfile: Dockerfile, stage: str, bases: Mapping[str, tuple[str, Image | None]]) -> tuple[str, ...]:
+    """Return what a stage takes of its context, nothing when a base image may take more (``ONBUILD``)."""
+    for name in dockerfile.images(stage):
+        mapped, image = bases[name]
+        if "onbuild" in mapped or (image is not None and image.triggers):
+            return ()
+    return dockerfile.takes(stage)
 
 
 def _dockerfile(service: str, build: Build) -> Dockerfile:
@@ -51,20 +66,52 @@ def _dockerfile_digest(build: Build) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
 
 
-def _contexts_digest(build: Build, known: dict[tuple[str, str], str]) -> str:
-    """Return one digest over all directories of a build; "" when one is not a directory on this machine."""
-    if not build.context.startswith("/"):
-        return ""
-    remote = [value for value in build.contexts.values() if not value.startswith(("/", _LOCAL_IMAGE))]
-    if remote:
-        return ""
-    parts = []
-    for directory in local_contexts(build):
-        key = (directory, build.dockerfile if directory == build.context else "")
-        if key not in known:
-            known[key] = _directory_digest(*key)
-        parts.append(known[key])
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+class _Contexts:
+    """The directories that builds read."""
+
+    def __init__(self) -> None:
+        self.files = Digests()
+        self._entries: dict[tuple[str, str], list[tuple[str, bytes, bool]]] = {}
+
+    def digest(self, build: Build, taken: Sequence[str]) -> str:
+        """Return one digest over all directories of a build and its Dockerfile, of the context over what is ``taken``.
+
+        Without that it is over all of the context; "" when a part of a build is not on this machine.
+        """
+        if not build.context.startswith("/"):
+            return ""
+        if any(not value.startswith(("/", _LOCAL_IMAGE, LINK)) for value in build.contexts.values()):
+            return ""
+        main, *further = local_contexts(build)
+        parts = [self._directory(main, build.dockerfile, taken), *(self._directory(one, "", ()) for one in further)]
+        together = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        # The Dockerfile may lie outside of the context, where no walk over it comes by.
+        return hashlib.sha256(f"{together}\n{_dockerfile_digest(build)}".encode()).hexdigest()
+
+    def _directory(self, directory: str, dockerfile: str, taken: Sequence[str]) -> str:
+        key = (directory, dockerfile)
+        if key not in self._entries:
+            self._entries[key] = list(self._read(directory, dockerfile))
+        wanted = selection(taken)
+        entries = self._entries[key]
+        if taken and not any(link and wanted.leads(name) for name, _, link in entries):
+            entries = [one for one in entries if wanted.takes(one[0])]
+        return hashlib.sha256(b"".join(entry for _, entry, _ in entries)).hexdigest()
+
+    def _read(self, directory: str, dockerfile: str) -> Iterator[tuple[str, bytes, bool]]:
+        """Yield each path of a context, what stands for it, and whether it is a link."""
+        for name in context_files(directory, dockerfile):
+            path = Path(directory, name)
+            try:
+                status = path.lstat()
+                entry = f"{name}\0{status.st_mode:o}\0".encode(errors="surrogateescape")
+                if stat.S_ISLNK(status.st_mode):
+                    entry += os.fsencode(path.readlink())
+                elif stat.S_ISREG(status.st_mode):
+                    entry += self.files.digest(path, status)
+                yield name, entry + b"\0", stat.S_ISLNK(status.st_mode)
+            except FileNotFoundError:
+                continue  # went away while we looked; the next look sees the same as BuildKit
 
 
 def context_files(directory: str, dockerfile: str) -> tuple[str, ...]:
@@ -104,29 +151,8 @@ def _inside(entry: "os.DirEntry[str]", skip: bool) -> bool:
     return not skip and entry.is_dir(follow_symlinks=False)
 
 
-def _directory_digest(directory: str, dockerfile: str) -> str:
-    digest = hashlib.sha256()
-    for name in context_files(directory, dockerfile):
-        path = Path(directory, name)
-        try:
-            status = path.lstat()
-            digest.update(f"{name}\0{status.st_mode:o}\0".encode(errors="surrogateescape"))
-            if path.is_symlink():
-                digest.update(os.fsencode(path.readlink()))
-            elif path.is_file():
-                large = status.st_size > _WHOLE
-                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode() if large else path.read_bytes())
-        except FileNotFoundError:
-            continue  # went away while we looked; the next look sees the same as BuildKit
-        digest.update(b"\0")
-    return digest.hexdigest()
-
-
-def _bases(build: Build, dockerfile: Dockerfile, engine: Engine) -> dict[str, str]:
-    """Return the content of each local base image; a base that only the registry has is known by its name."""
-    bases = {}
-    for name in dockerfile.all_images():
-        mapped = build.contexts.get(name, name)
-        image = engine.image(mapped.removeprefix(_LOCAL_IMAGE)) if not mapped.startswith("/") else None
-        bases[name] = (image.content or image.id) if image else mapped
-    return bases
+def _base(name: str, build: Build, engine: Engine) -> tuple[str, Image | None]:
+    """Return what a base image is called here, and the image; none for one that only the registry has."""
+    mapped = build.contexts.get(name, name)
+    local = not mapped.startswith(("/", LINK))
+    return mapped, engine.image(mapped.removeprefix(_LOCAL_IMAGE)) if local else None

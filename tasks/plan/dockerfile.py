@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .copies import EVERYTHING, plain, taken
+
 _FROM = re.compile(r"FROM\s+(?:--platform=\S+\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 _ARG = re.compile(r"ARG\s+(?P<rest>.+)", re.IGNORECASE)
 # Flags stand between the instruction and its first argument; the same words later belong to the command.
@@ -23,7 +25,7 @@ _HEREDOC = re.compile(r"(?<!\S)\d*<<(?P<dash>-?)(?P<quote>[\"']?)(?P<end>\w+)(?P
 class Stage:
     """One stage: its name (or index), its base, the stages and images it copies from, its ``ARG`` names.
 
-    ``inherits``: the base is an earlier stage, not an image.
+    ``inherits``: the base is an earlier stage, not an image. ``takes`` are paths and patterns of the build context.
     """
 
     name: str
@@ -31,14 +33,19 @@ class Stage:
     sources: tuple[str, ...]
     arguments: tuple[str, ...]
     inherits: bool = False
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """The stages in order, and the global arguments with their defaults."""
+    """The stages in order, and the global arguments with their defaults.
+
+    ``plain``: no directive at its head makes its instructions mean something else.
+    """
 
     stages: tuple[Stage, ...]
     arguments: Mapping[str, str]
+    plain: bool = True
 
     def names(self) -> tuple[str, ...]:
         """Return the stages that have a name, in order."""
@@ -80,6 +87,14 @@ class Dockerfile:
         """The stage that another one starts from: of that name the last one before it."""
         position = next(number for number, one in enumerate(self.stages) if one is stage)
         return _find(self.stages[:position], stage.base)
+
+    def takes(self, target: str) -> tuple[str, ...]:
+        """Return what ``target`` takes of the build context, as paths and patterns; nothing when that is not known.
+
+        A stage that takes nothing is not believed: its base image may copy for it (``ONBUILD``).
+        """
+        found = {path for stage in self.reach(target) for path in stage.takes}
+        return tuple(sorted(found)) if self.plain and EVERYTHING not in found else ()
 
     def declared(self, target: str) -> frozenset[str]:
         """Return the names of the build arguments that can change ``target``."""
@@ -157,9 +172,11 @@ def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
                 last = stages[-1]
                 names = (*last.arguments, *(name for name, _ in pairs))
                 stages[-1] = replace(last, arguments=names)
-        elif stages and (flags := _FLAGS.match(line)) is not None:
+        if stages and (paths := taken(line)):
+            stages[-1] = replace(stages[-1], takes=(*stages[-1].takes, *paths))
+        if stages and (flags := _FLAGS.match(line)) is not None:
             found = [*_COPY_FROM.finditer(flags["flags"]), *_MOUNT_FROM.finditer(flags["flags"])]
             last = stages[-1]
             sources = (*last.sources, *(_expand(match["stage"], global_arguments) for match in found))
             stages[-1] = replace(last, sources=sources)
-    return Dockerfile(tuple(stages), global_arguments)
+    return Dockerfile(tuple(stages), global_arguments, plain(text))

@@ -116,6 +116,7 @@ def leftovers(project: str) -> list[str]:
         *docker("image", "ls", "-q", "--filter", label).splitlines(),
         *docker("image", "ls", "-q", "--filter", f"label=slipway.release={project}").splitlines(),
         *docker("image", "ls", "-q", "--filter", f"label=slipway.key={project}").splitlines(),
+        *docker("image", "ls", "-q", "--filter", f"label=slipway.builds={project}").splitlines(),
     ]
 
 
@@ -135,6 +136,7 @@ def remove(project: str) -> None:
         (("image", "ls", "-q", "--filter", label), ("image", "rm", "-f")),
         (("image", "ls", "-q", "--filter", f"label=slipway.release={project}"), ("image", "rm", "-f")),
         (("image", "ls", "-q", "--filter", f"label=slipway.key={project}"), ("image", "rm", "-f")),
+        (("image", "ls", "-q", "--filter", f"label=slipway.builds={project}"), ("image", "rm", "-f")),
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
