@@ -22,6 +22,7 @@ from .registries import (
     Registry,
     Shop,
     build_image,
+    git,
     login,
     make_shop,
     registry,
@@ -163,6 +164,24 @@ def test_tags_that_are_no_version_move_on(plain: Registry, shop: Shop) -> None:
     assert first != second
     assert plain.digest(name(shop, "web", "1.4.2")) == first
     assert {plain.digest(name(shop, "web", tag)) for tag in ("staging", "1.4", "1", "latest")} == {second}
+
+
+def test_a_hotfix_of_an_older_line_moves_no_tag_of_a_newer_release(plain: Registry, shop: Shop, tmp_path: Path) -> None:
+    shop.release("v2.0.0", "newer content\n")
+    shop.inv("build", "--env", "staging", "--push")
+    newest = plain.digest(name(shop, "web", "2.0.0"))
+    git(shop.project_dir, "checkout", "--quiet", "v1.4.2")
+    shop.release("v1.4.3", "mended content\n")
+    # As CI has it: a clone of one tag, which knows of no other.
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth", "1", "--branch", "v1.4.3", f"file://{shop.project_dir}", str(clone))
+    hotfix = Shop(clone, clone / "envs", shop.projects)
+    hotfix.inv("build", "--env", "staging", "--push")
+
+    assert plain.digest(name(shop, "web", "latest")) == newest
+    assert plain.digest(name(shop, "web", "2")) == newest
+    mended = plain.digest(name(shop, "web", "1.4.3"))
+    assert {plain.digest(name(shop, "web", tag)) for tag in ("1.4", "1", "staging")} == {mended} != {newest}
 
 
 def test_an_image_of_another_commit_is_not_pushed_as_this_one(shop: Shop) -> None:
