@@ -12,6 +12,7 @@ from ..plan import integration as planner
 from ..plan.coverage import Coverage
 from ..plan.errors import CheckError
 from ..plan.integration import NAME, Facts, Shard, Verdict
+from ..plan.quoting import quoted
 from ..plan.stack import Service
 from ..plan.suites import FAILED, INVALID, PASSED, SKIPPED, SuiteResult
 from ..plan.throwaway import StackError
@@ -183,7 +184,7 @@ def _profile(stack: Throwaway, run: Run, service: Service) -> Coverage | None:
         reason = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
     except CheckError as error:
         reason = error.message
-    note(f"{service.name}: no coverage of the running binary: {reason}")
+    note(f"{service.name}: no coverage of the running binary: {quoted(reason)}")
     return None
 
 

@@ -20,6 +20,7 @@ from ..plan.units import show_size
 from . import builds, locks, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
+from .secret_key import KEY_LABEL
 
 _ERASE_LINE = "\x1b[2K"
 

@@ -1,6 +1,5 @@
 """The only place that starts a process: argument lists, signals, time limits, echo, dry run."""
 
-import collections
 import contextlib
 import os
 import shutil
@@ -9,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,12 @@ from ..plan.command import Command, exports
 from ..plan.errors import CommandError, RefusedError, StoppedError
 from ..plan.secret import Secret, reveal
 from . import forwarding
-from .output import concealed, descriptor, note, reader_gone
+from .listening import Listener, listener
+from .output import concealed, note, reader_gone
 from .signals import die_with
 
-_TAIL = 30  # lines of error output that an error may be explained with
-_DRAIN = 2.0  # seconds to read what a command that has ended left in its pipes; a child of its own may hold them
+_REAP = 2.0  # seconds for the pipes of a command that was killed to close
+_LOOK = 0.05  # seconds between two looks at a process group that is to end
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,23 @@ class Result:
     exit_code: int
     stdout: str
     stderr: str
+
+
+class _Leader(subprocess.Popen[str]):
+    """A process at the head of a group of its own: signals reach all of the group."""
+
+    def send_signal(self, sig: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, sig)
+
+    def end_rest(self, seconds: float) -> None:
+        """Wait for the rest of the group, which was asked to end, and kill what is still there then."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                time.sleep(_LOOK)
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Pending:
@@ -50,15 +68,19 @@ class Pending:
         try:
             out, err = self._process.communicate(self._command.stdin, timeout=self._command.timeout)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self._kill(self._process)
             line = self._command.shell()
             raise CommandError(f"{line}: no answer within {self._command.timeout:g} s", 124) from None
         except BaseException:
-            self._process.kill()
-            self._process.communicate()
+            self._kill(self._process)
             raise
         return Result(_exit_code(self._process.returncode), out, err)
+
+    @staticmethod
+    def _kill(process: "subprocess.Popen[str]") -> None:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that left the group may hold the pipes
+            process.communicate(timeout=_REAP)
 
 
 def _environment(command: Command) -> dict[str, str]:
@@ -83,7 +105,7 @@ def available(program: str) -> bool:
 def start(command: Command) -> Pending:
     """Start a command whose output is wanted; it has its own process group, so Ctrl-C ends it through us."""
     try:
-        process = subprocess.Popen(
+        process = _Leader(
             command.argv,
             stdin=subprocess.PIPE if command.stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -159,8 +181,7 @@ class Runner:
         """
         if self._print_only(command):
             return
-        # Reading the error output would take the live progress from a terminal: there only the exit code is known.
-        code, tail = self._wait(command, stdout=descriptor(sys.stderr), tail=bool(explain) and not sys.stderr.isatty())
+        code, tail = self._wait(command, listener(explain is not None, bool(command.sink)))
         if code != 0:
             better = explain(code, tail) if explain else None
             raise better or CommandError(f"{command.title} failed with exit code {code}", code)
@@ -169,7 +190,9 @@ class Runner:
         """Run a command whose output is the data that was asked for: it gets our stdin and stdout."""
         if self._print_only(command):
             return
-        code, _ = self._wait(command, stdout=None, tail=False)
+        ours = Listener()
+        ours.stdout = None
+        code, _ = self._wait(command, ours)
         if code != 0 and reader_gone():
             raise BrokenPipeError  # some programs report it as a failure of their own
         if code != 0:
@@ -211,13 +234,14 @@ class Runner:
         """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
         started: list[subprocess.Popen[str]] = []
         try:
-            with _nothing() if forwarding.kept_back() else forwarding.forwarding(started, received) as catch_up:
+            kept_back, apart = forwarding.kept_back(), command.group
+            with _nothing() if kept_back else forwarding.forwarding(started, received, apart) as catch_up:
                 started.append(self._popen(command, stdout, stderr))
                 catch_up()
                 yield started[0]
         finally:
             for process in started:
-                _end(process)
+                _end(process, stopped=bool(received))
 
     @contextlib.contextmanager
     def beside(self) -> "Iterator[Beside]":
@@ -242,7 +266,8 @@ class Runner:
             source = files.enter_context(Path(command.source).open("rb")) if command.source else None
             sink = files.enter_context(Path(command.sink).open("wb")) if command.sink else None
             files.enter_context(_found(command))
-            return subprocess.Popen(
+            kind = _Leader if command.group else subprocess.Popen[str]
+            return kind(
                 command.argv,
                 stdin=source or (subprocess.PIPE if command.stdin is not None else None),
                 stdout=sink or stdout,
@@ -251,31 +276,29 @@ class Runner:
                 env=_environment(command),
                 text=True,
                 errors="replace",
-                start_new_session=forwarding.kept_back(),  # a terminal's Ctrl-C does not reach it
+                start_new_session=command.group or forwarding.kept_back(),  # a terminal's Ctrl-C does not reach it
                 preexec_fn=die_with(os.getpid()) if command.tied else None,
             )
 
-    def _wait(self, command: Command, stdout: int | None, tail: bool) -> tuple[int, str]:
-        """Run to the end and return the exit code and, when wanted, the last lines of its error output."""
+    def _wait(self, command: Command, output: Listener) -> tuple[int, str]:
+        """Run to the end and return the exit code and, when it was listened to, the end of the error output."""
         sys.stdout.flush()
         received: list[int] = []
-        last: collections.deque[str] = collections.deque(maxlen=_TAIL)
         try:
-            with self._running(command, stdout, subprocess.PIPE if tail else None, received) as process:
+            with self._running(command, output.stdout, output.stderr, received) as process:
                 # Beside each other: a command may write much before it reads its input, and the time limit holds.
-                threads = [threading.Thread(target=_feed, args=(process, command.stdin or ""), daemon=True)]
-                threads += [threading.Thread(target=_note_lines, args=(process, last), daemon=True)]
-                for thread in threads:
-                    thread.start()
+                feeder = threading.Thread(target=_feed, args=(process, command.stdin or ""), daemon=True)
+                feeder.start()
+                output.start(process)
                 process.wait(command.timeout)
-                for thread in threads:
-                    thread.join(_DRAIN)
+                feeder.join(_REAP)
+                tail = output.ended()
         except subprocess.TimeoutExpired:
             line = " ".join(command.argv)
             raise CommandError(f"{line}: not done within {command.timeout:g} s", 124) from None
         if received:
             raise StoppedError(received[0], f"stopped by {signal.Signals(received[0]).name}")
-        return _exit_code(process.returncode), "".join(last)
+        return _exit_code(process.returncode), tail
 
 
 class Beside:
@@ -348,22 +371,21 @@ def _feed(process: "subprocess.Popen[str]", text: str) -> None:
             process.stdin.write(text)
 
 
-def _note_lines(process: "subprocess.Popen[str]", last: "collections.deque[str]") -> None:
-    with contextlib.suppress(ValueError):  # closed under our hands: the command was ended
-        for line in process.stderr or ():
-            note(line.rstrip("\n"))
-            last.append(line)
+def _end(process: "subprocess.Popen[str]", stopped: bool = False) -> None:
+    """Make sure that a child is gone: asked first, killed after the grace time; of a group, all of it.
 
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """Make sure that a child is gone: asked first, killed after the grace time."""
+    What a child that ended by itself has left running stays, unless a signal ``stopped`` it.
+    """
     if process.poll() is None:
+        stopped = True
         process.terminate()
         try:
             process.wait(forwarding.GRACE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if stopped and isinstance(process, _Leader):
+        process.end_rest(forwarding.GRACE)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             with contextlib.suppress(BrokenPipeError):

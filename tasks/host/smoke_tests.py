@@ -14,6 +14,7 @@ from ..plan import smoke as planner
 from ..plan.command import Command
 from ..plan.errors import DeployError, InputError
 from ..plan.facts import Container
+from ..plan.quoting import quoted
 from ..plan.secret import reveal
 from ..plan.smoke import Check, Row
 from ..plan.suites import FAILED, PASSED, SKIPPED, SuiteResult
@@ -73,7 +74,7 @@ def hold(project: Project, fresh: Sequence[str] = ()) -> None:
         result, _ = _execute(project, Run("deploy", Path(directory, "deploy")), fresh)
     if not result.good:
         for line in result.output.splitlines():
-            note(line)
+            note(quoted(line))
         raise DeployError(f"smoke: {(result.output.splitlines() or [result.reason])[0]}")
 
 

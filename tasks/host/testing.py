@@ -13,11 +13,12 @@ from invoke import Context
 from ..plan import testing as planner
 from ..plan.command import Command
 from ..plan.errors import CheckError, InputError
+from ..plan.quoting import quoted
 from ..plan.schema import SLIPWAY
 from ..plan.suites import FAILED, FLAKY, UNCHANGED, SuiteResult, outcome
 from ..plan.testing import Decision, Entry
 from ..plan.units import show_duration
-from . import reports
+from . import boxes, reports
 from .output import emit_json, emit_table, note
 from .project import Project
 from .reports import Run
@@ -91,7 +92,7 @@ def _outputs(results: Sequence[SuiteResult]) -> None:
         if not one.good and one.output:
             note(f"---- {one.name}: {one.outcome}{f': {one.reason}' if one.reason else ''}")
             for line in one.output.rstrip("\n").splitlines():
-                note(line)
+                note(quoted(line))
 
 
 def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry: int, json: bool) -> None:
@@ -312,7 +313,7 @@ class _Suites:
 def _results(name: str, run: Run, code: int, seconds: float) -> tuple[SuiteResult, ...]:
     """Return the results that a suite has written; one that wrote none has failed."""
     log = run.path(name) / "suite.log"
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+    tail = "\n".join(boxes.tail(log).splitlines()[-_TAIL:])
     found = planner.results(reports.read_json(run.path(name) / "result.json")) if code == 0 else ()
     if not found:
         reason = f"its process ended with exit code {code} and without a result"

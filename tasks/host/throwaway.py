@@ -14,6 +14,7 @@ from ..plan.compose import build_files, compose
 from ..plan.errors import CommandError
 from ..plan.facts import PROJECT_LABEL, Container, Owned
 from ..plan.profile import Value, with_value
+from ..plan.quoting import quoted
 from ..plan.readiness import longest
 from ..plan.stack import Stack
 from ..plan.throwaway import Copy, Found, StackError
@@ -179,7 +180,7 @@ def _remove(project: Project, name: str) -> None:
         errors = [capture(docker(project, words)).stderr for words in planner.removals(parts)]
         if any(errors):
             time.sleep(_PAUSE)
-    note(f"{name}: could not be removed: {' '.join(errors).strip()}")
+    note(f"{name}: could not be removed: {quoted(' '.join(errors).strip())}")
     note(f"  hint: docker compose -p {name} down --volumes")
 
 

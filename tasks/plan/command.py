@@ -17,6 +17,7 @@ class Command:
     ``None`` inherits the caller's. ``source`` and ``sink`` are files that are its stdin and its stdout instead.
     ``timeout`` is in seconds; ``None`` waits for ever. One that is ``tied`` is asked to end when we are killed.
     ``shown`` is printed in place of a ``stdin`` that holds secrets.
+    ``group``: it has a process group of its own, and is ended with everything that it has started there.
     """
 
     argv: tuple[str, ...]
@@ -26,6 +27,7 @@ class Command:
     timeout: float | None = None
     reason: str = ""
     tied: bool = False
+    group: bool = False
     source: str = ""
     sink: str = ""
     shown: str = ""

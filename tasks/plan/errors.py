@@ -10,9 +10,11 @@ class SlipwayError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        from .quoting import MESSAGE, quoted  # loading the tasks must not pay for it
+
+        # It may quote what others wrote, and goes on into the history, the documents and the hooks.
+        self.message, self.hint = quoted(message, MESSAGE), quoted(hint, MESSAGE)
+        super().__init__(self.message)
 
 
 class InputError(SlipwayError):
