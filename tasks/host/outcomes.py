@@ -40,6 +40,20 @@ def of(error: BaseException, steps: Sequence[Mapping[str, Any]]) -> str:
     return ROLLED_BACK if went_back(steps) else FAILED
 
 
+def reason(error: BaseException) -> str:
+    """Return in one line why something ended, whatever ended it."""
+    if isinstance(error, SlipwayError):
+        return error.message
+    return "stopped by SIGINT" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+
+
+def hint(error: BaseException) -> str:
+    """Return what to do about what ended something."""
+    if isinstance(error, SlipwayError):
+        return error.hint
+    return "this is a defect of Slipway; SLIPWAY_DEBUG=1 shows where, please report it"
+
+
 @contextmanager
 def reported(project: Project, json: bool) -> Iterator[Report]:
     """Print the document of a deploy at its end."""
