@@ -176,8 +176,7 @@ def _hooked(project: Project, report: outcomes.Report, lock: locks.Handle) -> It
     try:
         yield
     except BaseException as error:
-        reason = error.message if isinstance(error, SlipwayError) else type(error).__name__
-        hooks.failed(project, outcomes.of(error, report.steps), reason)
+        hooks.failed(project, outcomes.of(error, report.steps), outcomes.reason(error))
         raise
     _publish(project, lock, report)
     hooks.after(project, str(report.release.id) if report.release else "")

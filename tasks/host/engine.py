@@ -3,9 +3,8 @@
 import contextlib
 import functools
 import os
-import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,9 @@ from ..plan.facts import (
 from ..plan.hardening import Confined, Host
 from .engine_facts import confined_from_inspect, container_from_inspect, container_from_list, host_from_info
 from .engine_records import Records
+from .engine_watch import Watch
 
 _TIMEOUT = 60  # seconds; the SDK's own default
-_AGAIN = 0.2  # seconds
-_CLOCK = 0.05  # seconds that its clock may be before ours
 _START_HINT = "start it: ./inv setup (here), `systemctl start docker`, or point DOCKER_HOST at one that runs"
 
 
@@ -64,7 +62,15 @@ class _Client(docker.APIClient):
     """The SDK's client, for which REQUESTS_CA_BUNDLE does not replace the engine's own authority.
 
     https://github.com/psf/requests/issues/3829
+
+    ``limit`` is how long an answer, or the next part of one, may take in seconds: also that to a request for events,
+    which the SDK would wait for without an end.
     """
+
+    limit: float = _TIMEOUT
+
+    def _get(self, url: str, **words: Any) -> Any:
+        return super()._get(url, **{**words, "timeout": self.limit})  # type: ignore[misc]
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         chosen = self.verify if verify is None else verify
@@ -76,7 +82,7 @@ def address(environment: Mapping[str, str]) -> str:
     return _address({**os.environ, **environment})[0]
 
 
-class Engine(Records):
+class Engine(Records, Watch):
     """An open connection to one engine. Every method raises a SlipwayError when the engine does not answer."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -242,22 +248,38 @@ class Engine(Records):
             listed = self._api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
         return tuple(NamedResource(one["Id"], one["Name"]) for one in listed)
 
-    def volumes(self, project: str, mounted: Collection[str] = ()) -> tuple[NamedResource, ...]:
-        """Return the volumes of a Compose project, with their sizes, and those without a name that are ``mounted``.
+    def volumes(self, project: str, mounted: Collection[str] = (), sizes: bool = False) -> tuple[NamedResource, ...]:
+        """Return the volumes of a Compose project, and those without a name that are ``mounted``.
 
         A container that Compose made anew has its predecessor's by name, so `docker rm --volumes` leaves them.
+        ``sizes``: with their sizes, for which the engine reads through every volume that it has.
         """
         with self._answering():
-            usage = self._api.df().get("Volumes") or []
-        found = []
-        for one in usage:
-            labels = one.get("Labels") or {}
-            if labels.get(PROJECT_LABEL) == project or (one["Name"] in mounted and ANONYMOUS_LABEL in labels):
-                data = one.get("UsageData") or {}
-                found.append(
-                    NamedResource(one["Name"], one["Name"], int(data.get("Size", -1)), int(data.get("RefCount", 0)) > 0)
-                )
-        return tuple(found)
+            found = list(self._api.volumes(filters={"label": f"{PROJECT_LABEL}={project}"})["Volumes"] or ())
+            if mounted:
+                nameless = self._api.volumes(filters={"label": ANONYMOUS_LABEL})["Volumes"] or ()
+                found += [one for one in nameless if one["Name"] in mounted]
+        known = self._volume_sizes() if sizes and found else {}
+        names = dict.fromkeys(str(one["Name"]) for one in found)
+        return tuple(NamedResource(name, name, known.get(name, -1)) for name in names)
+
+    def _volume_sizes(self) -> Mapping[str, int]:
+        """Return the size of each volume in bytes, of none when the engine does not come to an end with that."""
+        try:
+            # Only volumes: images and the build cache take even longer.
+            answer = self._api._get(self._api._url("/system/df"), params={"type": "volume"})
+            usage = self._api._result(answer, True).get("Volumes") or ()
+        except (DockerException, OSError):
+            return {}
+        return {one["Name"]: int((one.get("UsageData") or {}).get("Size", -1)) for one in usage}
+
+    def volume_created(self, name: str) -> float | None:
+        """Return when a volume was made, in seconds since the epoch; None when that is not known."""
+        with self._answering():
+            try:
+                return datetime.fromisoformat(str(self._api.inspect_volume(name)["CreatedAt"])).timestamp()
+            except (NotFound, KeyError, ValueError):
+                return None
 
     def owned(self, label: str) -> tuple[Owned, ...]:
         """Return the containers, networks and volumes that carry a label (``key`` or ``key=value``), in this order."""
@@ -309,51 +331,6 @@ class Engine(Records):
         except (NotFound, APIError):
             return False
         return True
-
-    def wait(self, project: str, judge: Callable[[tuple[Container, ...]], str], timeout: float) -> str:
-        """Ask ``judge`` about the project's containers now and after each of the engine's events.
-
-        Returns its first word that is not "", or "timeout" after ``timeout`` seconds.
-        """
-        deadline = time.time() + timeout
-        self._api.timeout = int(timeout) + _TIMEOUT
-        try:
-            with self._answering():
-                while True:
-                    if word := self._heard(project, judge, deadline):
-                        return word
-                    if time.time() > deadline - _CLOCK:
-                        return "timeout"
-                    time.sleep(_AGAIN)  # the engine was started again, or goes by another clock
-        finally:
-            self._api.timeout = _TIMEOUT
-
-    def _heard(self, project: str, judge: Callable[[tuple[Container, ...]], str], deadline: float) -> str:
-        """Return the first word of ``judge``, "" when the engine tells of nothing more."""
-        # From one second ago: nothing between the look and the subscription is lost.
-        events = self._api.events(
-            since=f"{time.time() - 1:.3f}",
-            until=f"{deadline:.3f}",
-            filters={"type": "container", "label": f"{PROJECT_LABEL}={project}"},
-            decode=True,
-        )
-        told = ("health_status", "die", "start", "oom", "destroy")
-        try:
-            while True:
-                word = judge(self.containers(project))
-                more = not word and any(str(one.get("Action", "")).startswith(told) for one in events)
-                if not more or time.time() > deadline:
-                    return word
-        finally:
-            events.close()
-
-    def logs(self, container_id: str, lines: int) -> str:
-        """Return the last lines that a container wrote, "" when it is gone."""
-        with self._answering():
-            try:
-                return bytes(self._api.logs(container_id, tail=lines)).decode(errors="replace")
-            except NotFound:
-                return ""
 
 
 def _unreachable(address: str, error: Exception) -> RefusedError:

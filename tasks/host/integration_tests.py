@@ -27,6 +27,7 @@ from .throwaway import Throwaway, throwaway
 
 _KIND = "it"  # in the names of the stacks
 _LOG_LINES = 100_000  # of each container
+_LOG_BYTES = 16 * 2**20  # a line may have any length
 _PROFILE = "coverage.out"
 
 Suite = Callable[[Project, Run], SuiteResult]
@@ -144,7 +145,7 @@ def _save_logs(stack: Throwaway, run: Run) -> None:
     for one in engine.containers(stack.copy.name):
         number = "" if one.number == 1 else f"-{one.number}"
         path = directory / f"{one.service}{number}.log"
-        path.write_text(engine.logs(one.id, _LOG_LINES), encoding="utf-8")
+        path.write_text(engine.logs(one.id, _LOG_LINES, _LOG_BYTES), encoding="utf-8")
 
 
 def _tell(stack: Throwaway) -> None:

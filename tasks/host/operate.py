@@ -129,7 +129,7 @@ def _debug_image(project: Project, service: Service) -> str:
     return plan.targets[0].reference
 
 
-def _leftovers(project: Project) -> clean_planner.Leftovers:
+def _leftovers(project: Project, sizes: bool) -> clean_planner.Leftovers:
     name, engine = project.stack.project, project.engine
     containers = engine.containers(name)
     labels = [f"{label}={name}" for label in (PROJECT_LABEL, RELEASE_LABEL, BUILDS_LABEL, KEY_LABEL)]
@@ -137,7 +137,7 @@ def _leftovers(project: Project) -> clean_planner.Leftovers:
         containers=containers,
         networks=engine.networks(name),
         images=tuple(image for label in labels for image in engine.images(label)),
-        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}),
+        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}, sizes=sizes),
     )
 
 
@@ -145,7 +145,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
     """Remove what the project made; says what first, and asks before volumes."""
     patience = waiting(wait)
     name = project.stack.project
-    found = _leftovers(project)
+    found = _leftovers(project, volumes)
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))
     stacks = throwaway.removable(project)
     if not plan.commands and not stacks:

@@ -13,7 +13,7 @@ from ..plan.errors import DeployError, LockLostError, PausedError, SlipwayError,
 from ..plan.redaction import Redacted
 from ..plan.release import Basis, Release
 from ..plan.rollout import Source
-from . import backups, kept_files, prepare, records, redactions, sboms, scan_baseline, smoke_tests, states
+from . import backups, kept_files, outcomes, prepare, records, redactions, sboms, scan_baseline, smoke_tests, states
 from .execute import Execution, Tools
 from .forwarding import postponed, undisturbed
 from .output import concealed, note
@@ -168,21 +168,22 @@ class Deployment:
 
     def _go_back(self, fresh: Release, before: Prepared, error: BaseException) -> None:
         """Let what served before serve again, and record what came of it; raises DeployError that says what serves."""
-        message, step = _said(error), self._at()
+        message, step = outcomes.reason(error), self._at()
         note(f"{step}: {message}")
         failed = f"deploy of {self._project.stack.project} failed at {step}: {message}"
         status = f"inv deploy.status --env {self._project.profile.environment} shows what serves now"
         try:
             outcome, now = self._way_back(before)
-        except SlipwayError as second:
-            self._record_failure(fresh, planner.FAILED, f"{step}: {message}; roll back: {second.message}")
-            raise DeployError(f"{failed}; and so did the way back: {second.message}", status) from None
+        except Exception as second:
+            why = outcomes.reason(second)
+            self._record_failure(fresh, planner.FAILED, f"{step}: {message}; roll back: {why}")
+            raise DeployError(f"{failed}; and so did the way back: {why}", status) from None
         self._record_failure(fresh, outcome, f"{step}: {message}")
         if isinstance(error, StoppedError | KeyboardInterrupt):
             note(f"{self._project.stack.project}: {now}")
             return  # the caller raises it again: the exit code is the signal's
-        hint = error.hint if isinstance(error, SlipwayError) else ""
-        raise DeployError(failed, f"{now}{f'; {hint}' if hint else ''}") from None
+        hint, cause = outcomes.hint(error), None if isinstance(error, SlipwayError) else error
+        raise DeployError(failed, f"{now}{f'; {hint}' if hint else ''}") from cause
 
     def _way_back(self, before: Prepared) -> tuple[str, str]:
         """Go back, look what serves then, and return the outcome and what is to be said of it."""
@@ -279,12 +280,6 @@ def recorded_model(project: Project, identity: int) -> Any:
     """Return the model that a release keeps."""
     name = f"{planner.repository(project.stack.project)}:{identity}"
     return model(project.engine.kept_file(name, "/model.yaml").decode())
-
-
-def _said(error: BaseException) -> str:
-    if isinstance(error, SlipwayError):
-        return error.message
-    return "stopped by SIGINT" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
 
 
 def _now() -> str:

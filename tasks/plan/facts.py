@@ -123,7 +123,6 @@ class NamedResource:
     id: str
     name: str
     size: int = -1
-    in_use: bool = False
 
 
 @dataclass(frozen=True)
