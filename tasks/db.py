@@ -3,28 +3,30 @@
 from invoke import Context, task
 
 _ENV = "environment profile (default: SLIPWAY_ENV, else dev)"
+_YES = "answer the confirmation with yes"
 _WAIT = "wait so long for whoever holds the deploy lock, such as 5m (default: not at all)"
 
 
-@task(help={"env": _ENV}, auto_shortflags=False)
-def migrate(c: Context, env: str = "") -> None:
+@task(help={"env": _ENV, "yes": _YES, "wait": _WAIT}, auto_shortflags=False)
+def migrate(c: Context, env: str = "", yes: bool = False, wait: str = "") -> None:
     """Apply the pending migrations: runs the service that says x-slipway.job: migrate."""
     from .host import operate
     from .host.project import Project
 
-    operate.run_job(Project(c, env), "migrate")
+    operate.run_job(Project(c, env), "migrate", yes, wait)
 
 
 @task(
-    help={"env": _ENV, "file": "load this file of SQL instead, all of it or nothing"},
+    help={"env": _ENV, "file": "load this file of SQL instead, all of it or nothing", "yes": _YES, "wait": _WAIT},
     auto_shortflags=False,
 )
-def seed(c: Context, env: str = "", file: str | None = None) -> None:
+def seed(c: Context, env: str = "", file: str | None = None, yes: bool = False, wait: str = "") -> None:
     """Load the sample data: runs the service that says x-slipway.job: seed."""
     from .host import operate
     from .host.project import Project
 
-    operate.run_job(Project(c, env), "seed") if file is None else operate.load_file(Project(c, env), file)
+    project = Project(c, env)
+    operate.run_job(project, "seed", yes, wait) if file is None else operate.load_file(project, file, yes, wait)
 
 
 @task(help={"env": _ENV, "command": "run this statement and return"}, auto_shortflags=False)
@@ -49,7 +51,7 @@ def backup(c: Context, env: str = "", output: str = "", json: bool = False) -> N
 
 
 @task(
-    help={"env": _ENV, "file": "the backup to restore", "yes": "answer the confirmation with yes", "wait": _WAIT},
+    help={"env": _ENV, "file": "the backup to restore", "yes": _YES, "wait": _WAIT},
     auto_shortflags=False,
 )
 def restore(c: Context, file: str, env: str = "", yes: bool = False, wait: str = "") -> None:

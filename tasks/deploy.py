@@ -62,10 +62,10 @@ def status(c: Context, env: str = "", json: bool = False) -> None:
 )
 def down(c: Context, env: str = "", volumes: bool = False, yes: bool = False, wait: str = "") -> None:
     """Stop an environment and remove its containers and networks; volumes are kept."""
-    from .host import plans
+    from .host import operate
     from .host.project import Project
 
-    plans.down(Project(c, env), volumes=volumes, yes=yes, wait=wait)
+    operate.down(Project(c, env), volumes=volumes, yes=yes, wait=wait)
 
 
 @task(

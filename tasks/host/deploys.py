@@ -8,13 +8,13 @@ from dataclasses import replace
 from ..plan import deploy as planner
 from ..plan import operation as kinds
 from ..plan.deploy import Deploy
-from ..plan.errors import CommandError, DeployError, RefusedError, SlipwayError
+from ..plan.errors import CommandError, DeployError, RefusedError
 from ..plan.lock import waiting
 from ..plan.operation import BUILD, NAME, PULL
 from ..plan.release import Basis, restored
 from ..plan.rollout import Source
 from ..plan.verdict import refuse_missing_secrets
-from . import builds, dry, gates, hooks, locks, outcomes, prepare, publishing, redactions, releases
+from . import builds, dry, gates, hooks, locks, outcomes, prepare, publishing, reasons, redactions, releases
 from .foreseeing import refuse_foreseen
 from .output import confirm, note
 from .plans import nothing_to_do, orphans_note, show_changes
@@ -148,7 +148,7 @@ def _work(
 
 
 def _pull(project: Project, one: kinds.Operation) -> None:
-    project.runner.run(Source(project.profile, project.cwd).compose("pull", *one.services, reason="pull_policy"))
+    reasons.run(project, Source(project.profile, project.cwd).compose("pull", *one.services, reason="pull_policy"))
 
 
 def _promote(project: Project, images: Mapping[str, str]) -> None:

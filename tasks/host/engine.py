@@ -248,6 +248,16 @@ class Engine(Records, Watch):
             listed = self._api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
         return tuple(NamedResource(one["Id"], one["Name"]) for one in listed)
 
+    def unused_networks(self) -> tuple[str, ...]:
+        """Return the networks of the whole engine that no container is in, by name."""
+        with self._answering():
+            return tuple(sorted(str(one["Name"]) for one in self._api.networks(filters={"dangling": True})))
+
+    def publishing(self, port: int) -> tuple[str, ...]:
+        """Return the running containers of the whole engine that publish a port, by name."""
+        with self._answering():
+            return tuple(str(one["Names"][0][1:]) for one in self._api.containers(filters={"publish": str(port)}))
+
     def volumes(self, project: str, mounted: Collection[str] = (), sizes: bool = False) -> tuple[NamedResource, ...]:
         """Return the volumes of a Compose project, and those without a name that are ``mounted``.
 

@@ -20,11 +20,11 @@ from ..plan.spelling import scaled_for, spelled
 from ..plan.units import show_duration
 from ..plan.upstream import Aim
 from ..plan.verdict import verdict, verdict_on
-from . import states
+from . import reasons, states
 from .output import note
 from .project import Project
 from .proxies import Draining, drained, proxy, switch
-from .readiness import blame, crashing, last_words
+from .readiness import blame, crashing, explained
 
 
 class GivenUp(Exception):
@@ -165,14 +165,14 @@ class Execution:
         before = frozenset(found.id for found in there)
         source = replace(self._source, model=text)
         try:
-            self._project.runner.run(source.compose(*words, *one.services, reason=one.group))
+            reasons.run(self._project, source.compose(*words, *one.services, reason=one.group))
         except CommandError as error:
-            blame(self._project, self._stack, error.message)
+            blame(self._project, self._stack, error.message, error.hint)
         finally:
             self._stamp(one.services, before, not one.begun)
 
     def _docker(self, *words: str) -> None:
-        self._project.runner.run(self._source.docker(*words))
+        reasons.run(self._project, self._source.docker(*words))
 
     def _up(self, one: Operation) -> None:
         self._compose(one, "up", "--detach", "--no-build")
@@ -192,7 +192,7 @@ class Execution:
         try:
             self._docker("start", *names)
         except CommandError as error:
-            blame(self._project, self._stack, error.message)
+            blame(self._project, self._stack, error.message, error.hint)
 
     def _each(self, verb: str) -> Callable[[Operation], None]:
         def work(one: Operation) -> None:
@@ -208,7 +208,7 @@ class Execution:
             self._docker("rm", "--volumes", *there)
 
     def _pull(self, one: Operation) -> None:
-        self._project.runner.run(self._source.compose("pull", *one.services, reason="pull_policy"))
+        reasons.run(self._project, self._source.compose("pull", *one.services, reason="pull_policy"))
 
     def _name(self, one: Operation) -> None:
         for name in one.names:
@@ -302,16 +302,17 @@ class Execution:
     def _failed(self, one: Operation, reason: str) -> None:
         """Do what update_config.failure_action asks for; returns when that is to go on."""
         full = self._full(each for each in self._containers() if each.name in one.names)
-        last_words(self._project, [each for each in full if each.state != "running" or each.health != "healthy"])
+        bad = [each for each in full if each.state != "running" or each.health != "healthy"]
+        error = explained(self._project, self._stack, bad, reason)
         if one.failure == CONTINUE:
-            note(f"{one.subject}: {reason}; going on (update_config.failure_action: continue)")
+            note(f"{one.subject}: {error.message}; going on (update_config.failure_action: continue)")
             return
         if one.failure == PAUSE:
             self._tools.verify()
             if one.subject in self._led:
                 self._switch(one.subject, Aim(self._led[one.subject]))
-            raise PausedError(reason)
-        raise DeployError(reason)
+            raise PausedError(error.message, error.hint)
+        raise error
 
     def _retire(self, names: Sequence[str]) -> None:
         self._docker("stop", *names)

@@ -10,7 +10,7 @@ from invoke import Context
 from ..plan import coverage, junit
 from ..plan import integration as planner
 from ..plan.coverage import Coverage
-from ..plan.errors import CheckError
+from ..plan.errors import CheckError, SlipwayError
 from ..plan.integration import NAME, Facts, Shard, Verdict
 from ..plan.quoting import quoted
 from ..plan.stack import Service
@@ -145,7 +145,10 @@ def _save_logs(stack: Throwaway, run: Run) -> None:
     for one in engine.containers(stack.copy.name):
         number = "" if one.number == 1 else f"-{one.number}"
         path = directory / f"{one.service}{number}.log"
-        path.write_text(engine.logs(one.id, _LOG_LINES, _LOG_BYTES), encoding="utf-8")
+        try:
+            path.write_text(engine.logs(one.id, _LOG_LINES, _LOG_BYTES), encoding="utf-8")
+        except SlipwayError as error:  # such as of a logging driver that keeps nothing
+            path.write_text(f"{error.message}\n", encoding="utf-8")
 
 
 def _tell(stack: Throwaway) -> None:

@@ -106,10 +106,13 @@ def _open(project: Project) -> "Locks":
 
 
 @contextmanager
-def held(project: Project, reason: str, wait: float = 0.0, scope: str = DEPLOY) -> Iterator[Handle]:
+def held(
+    project: Project, reason: str, wait: float = 0.0, scope: str = DEPLOY, nested: bool = False
+) -> Iterator[Handle]:
     """Hold a project's lock; waits up to ``wait`` seconds for it.
 
-    Raises RefusedError that names its holder. In a dry run nothing is locked.
+    Raises RefusedError that names its holder. In a dry run nothing is locked. ``nested``: a task that the holder itself
+    started, such as from a hook, works under the holder's lock.
     """
     if project.runner.dry:
         yield Handle()
@@ -118,6 +121,9 @@ def held(project: Project, reason: str, wait: float = 0.0, scope: str = DEPLOY) 
 
     locks = Locks(project.engine)
     wanted = _wanted(project, reason, scope)
+    if nested and (found := locks.find(wanted.name)) and found.token == os.environ.get(_MARK):
+        yield Handle()
+        return
     taken: Held | None = None
     renewal: _Renewal | None = None
     try:

@@ -17,7 +17,7 @@ from ..plan.release import RELEASE_LABEL
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds, locks, throwaway
+from . import builds, locks, reasons, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
 from .secret_key import KEY_LABEL
@@ -175,8 +175,36 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
             raise failed
 
 
-def run_job(project: Project, kind: str) -> None:
-    """Run the one-off service that declares ``x-slipway.job: kind``, with what it depends on."""
+def down(project: Project, volumes: bool, yes: bool, wait: str = "") -> None:
+    """Remove the containers and networks of an environment; its volumes only when asked and confirmed.
+
+    Where a deploy is confirmed this is too: clients get no answer afterwards.
+    """
+    patience = waiting(wait)
+    name = project.stack.project
+    words = ("down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    command = compose(project.profile, *words, cwd=project.cwd, reason=f"stop {name}")
+    if project.runner.dry:
+        project.runner.run(command)
+        return
+    names = ", ".join(one.name for one in project.engine.volumes(name)) if volumes else ""
+    if names:
+        confirm(f"remove the volumes {names} of {name} and their data", yes)
+    else:
+        _confirm(project, "take down", yes)
+    with locks.held(project, "down", patience):
+        project.runner.run(command)
+
+
+def _confirm(project: Project, what: str, yes: bool) -> None:
+    """Ask before what an environment with CONFIRM_DEPLOY=true is to be asked about."""
+    if project.profile.flag("CONFIRM_DEPLOY") and not project.runner.dry:
+        confirm(f"{what} {project.profile.environment} ({project.stack.project})", yes)
+
+
+def run_job(project: Project, kind: str, yes: bool = False, wait: str = "") -> None:
+    """Run the one-off service that declares ``x-slipway.job: kind``, with what it depends on, under the deploy lock."""
+    patience = waiting(wait)
     service = project.stack.job(kind)
     if not project.runner.dry:
         project.engine.version()  # an engine that is not there is said in our words, not in Compose's
@@ -186,14 +214,23 @@ def run_job(project: Project, kind: str) -> None:
         cwd=project.cwd,
         reason=f"{kind} by service {service.name}",
     )
-    project.runner.run(command)
+
+    def explain(code: int, output: str) -> CommandError | None:
+        if known := reasons.old_volume(project, project.stack, [output]):
+            return CommandError(f"{kind}: {known.message}", code, known.hint)
+        return reasons.explained(project, command)(code, output)
+
+    _confirm(project, kind, yes)
+    with locks.held(project, kind, patience, nested=True):
+        project.runner.run(command, explain)
 
 
-def load_file(project: Project, name: str) -> None:
-    """Load a file of SQL through the database's client, all of it or nothing.
+def load_file(project: Project, name: str, yes: bool = False, wait: str = "") -> None:
+    """Load a file of SQL through the database's client, all of it or nothing, under the deploy lock.
 
     Raises InputError for a file that cannot be used, CommandError with the client's own code when a statement fails.
     """
+    patience = waiting(wait)
     text = _statements(name)
     service = _client_of(project)
     if not project.runner.dry:
@@ -213,7 +250,9 @@ def load_file(project: Project, name: str) -> None:
             "nothing of the file was loaded; correct it and load it again",
         )
 
-    project.runner.run(replace(command, stdin=shell_planner.in_transaction(service.slipway.client, text)), explain)
+    _confirm(project, f"load {name} into", yes)
+    with locks.held(project, f"load {name}", patience, nested=True):
+        project.runner.run(replace(command, stdin=shell_planner.in_transaction(service.slipway.client, text)), explain)
     if not project.runner.dry:
         note(f"{name}: loaded into {service.name} of {project.stack.project}")
 

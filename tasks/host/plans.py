@@ -3,16 +3,14 @@
 from typing import Any
 
 from ..plan import release as release_planner
-from ..plan.compose import compose
 from ..plan.deploy import Deploy
 from ..plan.errors import PendingChanges
-from ..plan.lock import waiting
 from ..plan.operation import Operation, Plan
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import gates, locks, maintenance, outcomes, prepare
+from . import gates, maintenance, outcomes, prepare
 from .foreseeing import refuse_foreseen, tell_doubts
-from .output import confirm, emit_json, emit_table, note
+from .output import emit_json, emit_table, note
 from .prepare import Prepared, Wish
 from .project import Project
 from .records import history as known_releases
@@ -174,18 +172,3 @@ def _show_services(services: list[dict[str, Any]]) -> None:
             for one in services
         ],
     )
-
-
-def down(project: Project, volumes: bool, yes: bool, wait: str = "") -> None:
-    """Remove the containers and networks of an environment; its volumes only when asked and confirmed."""
-    patience = waiting(wait)
-    words = ("down", "--remove-orphans", *(["--volumes"] if volumes else []))
-    command = compose(project.profile, *words, cwd=project.cwd, reason=f"stop {project.stack.project}")
-    if project.runner.dry:
-        project.runner.run(command)
-        return
-    names = ", ".join(one.name for one in project.engine.volumes(project.stack.project)) if volumes else ""
-    if names:
-        confirm(f"remove the volumes {names} of {project.stack.project} and their data", yes)
-    with locks.held(project, "down", patience):
-        project.runner.run(command)

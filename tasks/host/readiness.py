@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from ..plan import rollout as planner
-from ..plan.errors import DeployError
+from ..plan.errors import DeployError, SlipwayError
 from ..plan.facts import Container
+from ..plan.quoting import quoted
 from ..plan.stack import Stack
 from ..plan.verdict import failed_containers, verdict
 from .output import note
 from .project import Project
+from .reasons import old_volume
 
 _LOG_LINES = 15
 _SETTLE = 1.0  # seconds
@@ -22,20 +24,41 @@ def crashing(project: Project, containers: Iterable[Container], names: Sequence[
     return planner.crashing(full)
 
 
+def said(project: Project, container_id: str, lines: int = _LOG_LINES) -> str:
+    """Return the last lines that a container wrote, each cut at a readable width; why not, where they are unreadable.
+
+    That is the engine's word for the logging driver ``none``, and for some that send the log elsewhere.
+    """
+    try:
+        text = project.engine.logs(container_id, lines)
+    except SlipwayError as error:
+        return f"(its log cannot be read: {error.message.removeprefix('the engine refused: ')})"
+    return "\n".join(quoted(line) for line in text.splitlines()[-lines:])
+
+
 def last_words(project: Project, guilty: Iterable[Container]) -> None:
     """Show the last lines of containers that keep a deploy from being ready."""
     for one in guilty:
         note(f"--- last lines of {one.name} ({one.state}{', ' + one.health if one.health else ''}):")
-        for line in project.engine.logs(one.id, _LOG_LINES).splitlines():
+        for line in (said(project, one.id) or "(it wrote nothing)").splitlines():
             note(f"    {line}")
 
 
-def blame(project: Project, stack: Stack, reason: str) -> NoReturn:
+def explained(project: Project, stack: Stack, guilty: Sequence[Container], reason: str, hint: str = "") -> DeployError:
+    """Return the error that says why containers are not ready: a known cause in one line, else by their last words."""
+    known = old_volume(project, stack, [said(project, one.id) for one in guilty])
+    if known:
+        return DeployError(f"{reason}: {known.message}", known.hint)
+    last_words(project, guilty)
+    return DeployError(reason, hint)
+
+
+def blame(project: Project, stack: Stack, reason: str, hint: str = "") -> NoReturn:
     """Show the last words of what failed, and raise the DeployError that names it."""
     guilty = failed_containers(stack, project.engine.containers(stack.project))
-    last_words(project, guilty)
     names = ", ".join(one.name for one in guilty)
-    raise DeployError(f"{reason}{f' ({names})' if names and names not in reason else ''}")
+    named = f"{reason}{f' ({names})' if names and names not in reason else ''}"
+    raise explained(project, stack, guilty, named, hint)
 
 
 def settled(project: Project, stack: Stack) -> str:

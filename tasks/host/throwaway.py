@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..plan import reasons as reason_planner
 from ..plan import throwaway as planner
 from ..plan.command import Command
 from ..plan.compose import build_files, compose
@@ -90,7 +91,7 @@ class Throwaway:
         try:
             project.runner.run(
                 replace(command, timeout=timeout if local else None),
-                lambda _, output: said.extend(output.strip().splitlines()[-1:]),
+                lambda _, output: said.append(reason_planner.explain(output).message),
             )
         except CommandError as error:
             raise self._error(late if error.exit_code == 124 else "", said) from None
@@ -107,11 +108,11 @@ class Throwaway:
         guilty = planner.guilty(containers, self.stack)
         idle = [one.service for one in containers if one.state == "created"]
         output = "\n".join(
-            f"---- {one.service}:\n{self.project.engine.logs(one.id, _LINES).rstrip()}" for one in guilty
+            f"---- {one.service}:\n{readiness.said(self.project, one.id, _LINES).rstrip()}" for one in guilty
         )
         reasons = [*([reason] if reason else []), *map(planner.ending, guilty)]
         if not guilty and idle:
-            reasons += [*said, f"not started: {', '.join(idle)}"]
+            reasons += [*filter(None, said), f"not started: {', '.join(idle)}"]
         return StackError(
             f"the stack did not come up: {'; '.join(reasons) or 'docker compose up failed'}",
             "correct the service; its log is above",

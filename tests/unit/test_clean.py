@@ -12,7 +12,7 @@ FOUND = Leftovers(
         image("sha256:a", tags=("shop/web:dev", "shop/web:1.0.0"), size=7_000_000),
         image("sha256:0123456789abcdef", size=1_000),
     ),
-    volumes=(NamedResource("v1", "shop_data", 5_000_000, True), NamedResource("v2", "shop_odd", -1)),
+    volumes=(NamedResource("v1", "shop_data", 5_000_000), NamedResource("v2", "shop_odd", -1)),
 )
 
 
