@@ -249,9 +249,12 @@ class Engine(Records, Watch):
         return tuple(NamedResource(one["Id"], one["Name"]) for one in listed)
 
     def unused_networks(self) -> tuple[str, ...]:
-        """Return the networks of the whole engine that no container is in, by name."""
+        """Return the networks of the whole engine that no container is in, also none that is stopped, by name."""
         with self._answering():
-            return tuple(sorted(str(one["Name"]) for one in self._api.networks(filters={"dangling": True})))
+            # `dangling=true` of Engine 26 lists networks that are in use as well.
+            found = {str(one["Name"]) for one in self._api.networks(filters={"type": "custom"})}
+            listed = self._api.containers(all=True)
+        return tuple(sorted(found - {name for one in listed for name in container_from_list(one).networks}))
 
     def publishing(self, port: int) -> tuple[str, ...]:
         """Return the running containers of the whole engine that publish a port, by name."""

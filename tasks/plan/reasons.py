@@ -162,7 +162,7 @@ def free_networks(unused: Sequence[str]) -> str:
             "addresses (default-address-pools in /etc/docker/daemon.json)"
         )
     shown = " ".join(unused[:10])
-    more = f" (and {len(unused) - 10} more: docker network ls --filter dangling=true)" if len(unused) > 10 else ""
+    more = f" (and {len(unused) - 10} more like them)" if len(unused) > 10 else ""
     return f"no container uses these networks: docker network rm {shown}{more}"
 
 

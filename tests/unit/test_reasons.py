@@ -174,7 +174,7 @@ def test_networks_that_nothing_uses_are_named_with_the_command_that_frees_them()
         "no container uses these networks: docker network rm a_default b_default"
     )
     many = free_networks([f"n{number}" for number in range(31)])
-    assert "n9 (and 21 more: docker network ls --filter dangling=true)" in many
+    assert "n9 (and 21 more like them)" in many
     assert "default-address-pools" in free_networks([])
 
 
