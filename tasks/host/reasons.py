@@ -11,6 +11,7 @@ from ..plan.errors import CommandError, SlipwayError
 from ..plan.facts import Container
 from ..plan.reasons import Age, Reason, Refused
 from ..plan.stack import Stack
+from .output import concealed
 from .project import Project
 
 _LINES = 40  # of a log that a refused login is looked for in
@@ -25,7 +26,7 @@ def explained(project: Project, command: Command) -> Callable[[int, str], Comman
     """Return what turns the end of the error output of a ``docker`` command into an error with its reason."""
 
     def explain(code: int, output: str) -> CommandError | None:
-        found = planner.explain(output)
+        found = planner.explain(concealed(output))  # it goes on into history and hooks
         with contextlib.suppress(SlipwayError):
             found = _with_holders(project, found)
         message = f"{command.title} failed with exit code {code}: {found.message}"
@@ -50,7 +51,7 @@ def old_volume(project: Project, stack: Stack, logs: Iterable[str] = ()) -> Reas
     """
     with contextlib.suppress(SlipwayError):
         found = project.engine.containers(stack.project)
-        refused = next(filter(None, map(planner.refused_login, logs)), None)
+        refused = next(filter(None, map(planner.refused_login, map(concealed, logs))), None)
         refused = refused or _refused_by(project, stack, found)
         if refused:
             return planner.older(_ages(project, stack, found, refused), refused, project.profile.environment)
@@ -61,7 +62,7 @@ def _refused_by(project: Project, stack: Stack, containers: Iterable[Container])
     with_data = {name for name, one in stack.services.items() if one.volumes}
     for one in containers:
         if one.service in with_data and not one.oneoff:
-            found = planner.refused_login(project.engine.logs(one.id, _LINES))
+            found = planner.refused_login(concealed(project.engine.logs(one.id, _LINES)))
             if found and one.service in {service.name for service in planner.databases(stack, found)}:
                 return found
     return None
