@@ -1,7 +1,6 @@
 """Runs checks in containers of their own, beside each other, and leaves none behind."""
 
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,11 +10,11 @@ from ..plan import build as builder
 from ..plan import unit as planner
 from ..plan.build import Inputs
 from ..plan.command import Command
-from ..plan.facts import Image
+from ..plan.facts import PROJECT_LABEL, Image
 from ..plan.stack import Service
 from ..plan.unit import Box, Facts
 from ..plan.units import show_duration, show_size
-from . import builds
+from . import builds, processes
 from .project import Project
 from .reports import Run
 from .runner import Beside
@@ -26,33 +25,23 @@ _LOG_SHOWN = 256 * 2**10
 LOOK = 0.05  # seconds between two looks at the containers
 
 
-def holder() -> str:
-    """Return what identifies this process on this host: a process id alone is used again after a while."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in the kernel's ticks; "" when there is none, or no such file system."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22; the name, field 2, may hold blanks.
-    return text.rpartition(")")[2].split()[19]
-
-
-def gone(mark: str) -> bool:
-    """Whether the process that a mark names was one of this host and has ended."""
-    host, _, rest = mark.partition(":")
-    pid, _, started = rest.partition(":")
-    return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
-
-
 def remove_stale(project: Project) -> None:
     """Remove the test containers of this project whose process was killed before it could."""
-    for one in project.engine.labelled(planner.RUN_LABEL):
-        if one.project == project.stack.project and gone(project.engine.label(one.id, planner.HOLDER_LABEL)):
-            project.engine.remove_container(one.id)
+    for one, state in _held(project).items():
+        if state == processes.GONE:
+            project.engine.remove_container(one)
+
+
+def busy(project: Project) -> frozenset[str]:
+    """Return the ids of this project's test containers that somebody may be working with."""
+    return frozenset(one for one, state in _held(project).items() if state != processes.GONE)
+
+
+def _held(project: Project) -> dict[str, str]:
+    """Return the test containers of a project by id, and how it stands with the process of each."""
+    labels = (planner.RUN_LABEL, f"{PROJECT_LABEL}={project.stack.project}")
+    found = project.engine.labelled(*labels)
+    return {one.id: processes.state(project.engine.label(one.id, planner.HOLDER_LABEL)) for one in found}
 
 
 def build(project: Project, stages: dict[str, str]) -> dict[str, builder.Target]:
@@ -114,7 +103,7 @@ def run_all(
     print is kept beside their reports.
     """
     name = project.stack.project
-    mark = holder()
+    mark = processes.mark()
     commands = [planner.command(one, project.profile, name, run.id, mark) for one in boxes]
     if project.runner.dry:
         for command in commands:

@@ -17,6 +17,7 @@ from ..plan.lock import BACKUP, DEPLOY, Held, Lock, container_name, stale, ticke
 from ..plan.units import show_duration
 from .forwarding import GRACE, blocked, postponed
 from .output import confirm, note
+from .processes import identity
 from .project import Project
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _wanted(project: Project, reason: str, scope: str) -> Lock:
         host=socket.gethostname(),
         pid=os.getpid(),
         reason=reason,
-        process=_process(os.getpid()),
+        process=identity(os.getpid()),
         ttl=time_to_live(project.profile.text("LOCK_TTL")),
         scope=scope,
     )
@@ -297,7 +298,7 @@ class _Place:
 
 def _stale(locks: "Locks", found: Held, wanted: Lock) -> str:
     """Return why a lock counts no more, "" while it does."""
-    return stale(found, wanted, found.lock.process == _process(found.lock.pid), locks.now())
+    return stale(found, wanted, found.lock.process == identity(found.lock.pid), locks.now())
 
 
 def operator() -> str:
@@ -311,21 +312,6 @@ def operator() -> str:
 def who() -> str:
     """Return the name of the user who runs this, and where."""
     return f"{operator()}@{socket.gethostname()}"
-
-
-def _process(pid: int) -> str:
-    """Return what no other process is called: this start of this machine, this container, its own start.
-
-    "" for one that does not run, and on a system without /proc.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        container = Path("/proc/self/ns/pid").stat().st_ino
-        # The name, in brackets, may hold blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else f"{boot}/{container}/{fields[19]}"
 
 
 def unlock(project: Project, yes: bool) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .boxes import gone, holder
+from .processes import GONE, mark, state
 from .project import Project
 from .reports import Run
 
@@ -25,7 +25,7 @@ def scratch(project: Project, run: Run) -> Iterator[Path]:
     _remove_stale(place)
     top = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{run.id}-", dir=place))
     try:
-        (top / _HOLDER).write_text(holder(), encoding="utf-8")
+        (top / _HOLDER).write_text(mark(), encoding="utf-8")
         inside = top / "files"
         inside.mkdir()
         yield inside
@@ -36,5 +36,5 @@ def scratch(project: Project, run: Run) -> Iterator[Path]:
 def _remove_stale(place: Path) -> None:
     for path in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if gone((path / _HOLDER).read_text(encoding="utf-8")):
+            if state((path / _HOLDER).read_text(encoding="utf-8")) == GONE:
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""Who a process is, so that another one can tell later whether it has ended: on this machine, and nowhere else."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+# The process namespace of a machine itself; each container has another one.
+# https://github.com/torvalds/linux/blob/v6.1/include/linux/proc_ns.h (PROC_PID_INIT_INO)
+_MACHINE = "4026531836"
+ALIVE, GONE, UNKNOWN = "alive", "gone", "unknown"
+
+
+def identity(pid: int) -> str:
+    """Return what no other process is called: this start of this machine, this container, its own start.
+
+    "" for one that does not run, and where that cannot be known: without /proc, or with that of other processes.
+    """
+    try:
+        if str(Path("/proc/self").readlink()) != str(os.getpid()):  # `unshare --pid` without --mount-proc
+            return ""
+        # The name, in brackets, may hold blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else f"{_boot()}/{_namespace()}/{fields[19]}"
+    except OSError:
+        return ""
+
+
+def mark() -> str:
+    """Return what identifies this process for `state`: its machine, its number there, and `identity`."""
+    return f"{_machine()}:{os.getpid()}:{identity(os.getpid())}"
+
+
+def shown(name: str) -> str:
+    """Return the process that a mark names, in words."""
+    machine, _, rest = name.partition(":")
+    return f"process {rest.partition(':')[0] or '?'} on {machine.partition('/')[0] or '?'}"
+
+
+def state(name: str) -> str:
+    """Return whether the process that a mark names is ALIVE or GONE, or UNKNOWN: one that cannot be seen from here.
+
+    A process number means something only to those who see the same processes. It is gone where it is no longer
+    among ours; where it was in a container that has ended; or where this machine has been started anew since.
+    """
+    machine, _, rest = name.partition(":")
+    pid, _, process = rest.partition(":")
+    boot, namespace, _ = (*process.split("/"), "", "", "")[:3]
+    if not pid.isdigit() or not (boot and namespace) or not identity(os.getpid()):
+        return UNKNOWN
+    if boot != _boot():
+        # Both by the machine itself: containers are given host names, and copies of one another's machine id.
+        same = machine == _machine() and "/" in machine and namespace == _namespace() == _MACHINE
+        return GONE if same else UNKNOWN
+    if namespace == _namespace():
+        return ALIVE if identity(int(pid)) == process else GONE
+    return GONE if _ended(namespace) else UNKNOWN
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _machine() -> str:
+    """Return the host name, and the number that systemd gives a machine once, where it has one.
+
+    https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
+    """
+    number = ""
+    with contextlib.suppress(OSError):
+        number = Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
+    return "/".join([os.uname().nodename.replace(":", "-"), *([number] if number else [])])
+
+
+def _ended(namespace: str) -> bool:
+    """Whether no process is left in a namespace: only the machine itself sees those of all its containers."""
+    if _namespace() != _MACHINE:
+        return False
+    return not any(_may_be_in(entry, namespace) for entry in Path("/proc").glob("[0-9]*"))
+
+
+def _may_be_in(entry: Path, namespace: str) -> bool:
+    """Whether a process (its directory in /proc) is in a namespace of processes, or cannot be told not to be."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        try:
+            return str((entry / "ns" / "pid").stat().st_ino) == namespace
+        except PermissionError:
+            # Its numbers, from our namespace to its own: one of ours has one.
+            numbers = re.search(r"^NSpid:(.*)$", (entry / "status").read_text(errors="replace"), re.MULTILINE)
+            return numbers is None or len(numbers[1].split()) > 1
+    return False

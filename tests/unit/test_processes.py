@@ -1,0 +1,104 @@
+"""Which process a mark names, and whether it has ended: never guessed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.host import processes
+from tasks.host.processes import ALIVE, GONE, UNKNOWN
+
+
+@pytest.fixture
+def child() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def marked(pid: int, **parts: str) -> str:
+    boot, namespace, started = processes.identity(pid).split("/")
+    machine = parts.get("machine", processes.mark().partition(":")[0])
+    found = f"{parts.get('boot', boot)}/{parts.get('namespace', namespace)}/{parts.get('started', started)}"
+    return f"{machine}:{parts.get('pid', str(pid))}:{found}"
+
+
+def test_a_process_is_alive_until_it_has_ended(child: "subprocess.Popen[bytes]") -> None:
+    mark = marked(child.pid)
+    assert processes.state(mark) == processes.state(processes.mark()) == ALIVE
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.state(mark) == GONE  # not waited for yet
+    child.wait()
+    assert processes.state(mark) == GONE
+
+
+def test_another_process_of_the_same_number_is_another() -> None:
+    assert processes.state(marked(os.getpid(), started="1")) == GONE
+
+
+def test_a_process_of_another_machine_is_not_judged() -> None:
+    assert processes.state(marked(os.getpid(), boot="other", machine="elsewhere/77")) == UNKNOWN
+    assert processes.state(marked(os.getpid(), boot="other", namespace="1")) == UNKNOWN
+
+
+def test_a_process_of_before_this_machine_started_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_namespace", lambda: processes._MACHINE)
+    monkeypatch.setattr(processes, "_machine", lambda: "here/1")
+    mark = f"here/1:1:earlier/{processes._MACHINE}/5"
+    assert processes.state(mark) == GONE
+    assert processes.state(mark.replace("here/1", "here/2")) == UNKNOWN
+    monkeypatch.setattr(processes, "_machine", lambda: "here")
+    assert processes.state(mark.replace("here/1", "here")) == UNKNOWN  # a host name alone proves nothing
+
+
+def test_a_process_of_another_container_is_not_judged_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = marked(os.getpid(), namespace="4026539999")
+    monkeypatch.setattr(processes, "_namespace", lambda: "4026538888")
+    assert processes.state(mark) == UNKNOWN
+
+
+def test_only_the_machine_itself_can_tell_that_a_container_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = marked(os.getpid(), namespace="4026539999")
+    monkeypatch.setattr(processes, "_namespace", lambda: processes._MACHINE)
+    monkeypatch.setattr(processes, "_ended", lambda namespace: namespace == "4026539999")
+    assert processes.state(mark) == GONE
+
+
+@pytest.mark.parametrize("mark", ["", "here", "here:12", "here:12:345", "here:x:a/b/c", "here:12:/1/2"])
+def test_what_cannot_be_understood_is_not_judged(mark: str) -> None:
+    assert processes.state(mark) == UNKNOWN
+
+
+def test_a_mark_is_shown_as_process_and_machine() -> None:
+    assert processes.shown("runner-1/3d12:4711:a/b/c") == "process 4711 on runner-1"
+    assert processes.shown("") == "process ? on ?"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces")
+def test_a_real_namespace_of_its_own_is_seen_while_it_lives() -> None:
+    if processes._namespace() != processes._MACHINE:
+        pytest.skip("in a container there is no seeing into others")
+    script = (
+        "import os; from tasks.host.processes import mark, state\n"
+        "print(mark(), state(os.environ['M']), flush=True); input()"
+    )
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        env={**os.environ, "M": processes.mark()},
+    ) as process:  # fmt: skip
+        assert process.stdout and process.stdin
+        line = process.stdout.readline()
+        if not line:
+            pytest.skip("namespaces cannot be made here")
+        mark, ours = line.split()
+        assert ours == UNKNOWN  # seen from inside
+        assert mark.split(":")[1] == "1"
+        assert processes.state(mark) == UNKNOWN  # a process 1 is here too: another one
+        process.stdin.close()
+        process.wait(timeout=10)
+    assert processes.state(mark) == GONE
