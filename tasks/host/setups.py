@@ -97,7 +97,9 @@ def _disk(project: Project) -> Finding:
     if free is None:
         return Finding("disk", OK, "not on this machine")
     state = WARNING if free < machine.LOW_DISK else OK
-    return Finding("disk", state, f"{show_size(free)} free in {directory}", "inv clean" if state == WARNING else "")
+    return Finding(
+        "disk", state, f"{show_size(free)} free in {directory}", "see `docker system df`" if state == WARNING else ""
+    )
 
 
 def _bases(project: Project) -> Finding:

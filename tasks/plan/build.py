@@ -327,7 +327,8 @@ def explain_failure(output: str, exit_code: int, free_bytes: int | None) -> tupl
     if "no space left on device" in output.lower() or (free_bytes is not None and free_bytes < 64 * 2**20):
         return (
             "build failed: the engine's disk is full",
-            "nothing was changed; free space: `inv clean --images`, or `docker buildx prune` for the build cache",
+            "nothing was changed; `docker system df` shows what takes the space, and "
+            "`docker builder prune --filter until=168h` removes build cache that was not used for a week",
         )
     for line in output.splitlines():
         if line.startswith("ERROR: "):

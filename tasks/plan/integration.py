@@ -202,5 +202,5 @@ def kept(name: str, environment: str, services: Sequence[str]) -> tuple[str, ...
         f"  look:   docker compose -p {name} ps",
         f"  logs:   docker compose -p {name} logs",
         f"  get in: COMPOSE_PROJECT_NAME={name} inv shell --env {environment} --service {service}",
-        f"  remove: docker compose -p {name} down --volumes, or inv clean --env {environment} for all that were kept",
+        f"  remove: docker compose -p {name} down --volumes",
     )

@@ -271,7 +271,11 @@ def test_bake_is_not_believed_that_it_built_what_it_tells_nothing_of() -> None:
         digests(planned, {})
 
 
-FULL = ("build failed: the engine's disk is full", "nothing was changed; free space: `inv clean --images`, or `docker buildx prune` for the build cache")  # fmt: skip # noqa: E501
+FULL = (
+    "build failed: the engine's disk is full",
+    "nothing was changed; `docker system df` shows what takes the space, and `docker builder prune "
+    "--filter until=168h` removes build cache that was not used for a week",
+)
 
 
 @pytest.mark.parametrize(
