@@ -21,7 +21,7 @@ from . import builds
 from .output import emit_table, note
 from .project import Project
 from .reports import Run, append_json, new_run, now, planned_run, read_baseline, read_report, write_json
-from .throwaway import throwaway
+from .throwaway import Throwaway, throwaway
 
 NAME = "load"
 _OWN = "test"  # environment of the throw-away stack
@@ -76,8 +76,8 @@ def run(
     run = run or new_run(project.settings)
     started = time.monotonic()
     try:
-        with contextlib.nullcontext(project) if env else _own(project, run) as stack:
-            loaded = _attack(stack, run, generator, asked, admitted, wanted)
+        with contextlib.nullcontext() if env else _own(project, run, generator) as stack:
+            loaded = _attack(stack.own if stack else project, run, generator, asked, admitted, wanted, stack)
     except StackError as error:
         loaded = _not_serving(error, time.monotonic() - started)
     if project.runner.dry:
@@ -90,11 +90,11 @@ def run(
 
 
 @contextlib.contextmanager
-def _own(project: Project, run: Run) -> Iterator[Project]:
+def _own(project: Project, run: Run, generator: Service) -> Iterator[Throwaway]:
     """Bring up a stack of its own; raises StackError when it does not become healthy."""
-    with throwaway(project, NAME, run) as stack:
+    with throwaway(project, NAME, run, (generator.name,)) as stack:
         stack.up()
-        yield stack.own
+        yield stack
 
 
 def execute(project: Project, run: Run, wide: Project, wanted: Wanted = Wanted()) -> SuiteResult:
@@ -122,11 +122,18 @@ def _generator(wide: Project) -> Service:
 
 
 def _attack(
-    project: Project, run: Run, generator: Service, asked: Settings, admitted: Admitted, wanted: Wanted
+    project: Project,
+    run: Run,
+    generator: Service,
+    asked: Settings,
+    admitted: Admitted,
+    wanted: Wanted,
+    stack: Throwaway | None = None,
 ) -> Loaded:
     started = time.monotonic()
     name = f"{project.profile.text('COMPOSE_PROJECT_NAME') or project.stack.project}-{NAME}-{run.id}"
     command = planner.command(project.profile, project.cwd, generator.name, name, asked, admitted)
+    command = stack.on_copy(command) if stack else command
     if project.runner.dry:
         project.runner.run(command)
         return Loaded(SuiteResult(NAME, SKIPPED, reason="dry run"))

@@ -5,17 +5,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from ..plan import shared
 from ..plan import throwaway as planner
 from ..plan.errors import CommandError, SlipwayError, StoppedError
 from ..plan.facts import Image
-from ..plan.stack import Service
+from ..plan.stack import Service, plain
 from ..plan.throwaway import Copy
-from . import boxes
+from . import processes
 from .output import note
 from .project import Project
 from .reports import Run
 from .runner import capture
-from .throwaway import Throwaway, docker, removed
+from .throwaway import Throwaway, bind_kinds, docker, removed
 
 _KIND = "tpl"  # in the names of the stacks that fill a database
 
@@ -41,11 +42,12 @@ def template(project: Project, run: Run, database: Service, ids: Mapping[str, st
 
 
 def _contents(project: Project, services: tuple[Service, ...]) -> dict[str, str]:
-    """Return a digest of every file that services mount: secrets, configs and files of the project."""
+    """Return a digest of every file that services of a copy mount: secrets, configs and files of the project."""
+    empty = shared.own_volumes(plain(project.model), bind_kinds(project))
     paths = {path for one in services for path in project.stack.files(one).values()}
     for one in services:
-        mounts = project.model["services"][one.name].get("volumes") or []
-        paths |= {str(mount["source"]) for mount in mounts if mount.get("type") == "bind"}
+        mounts = plain(project.model["services"][one.name].get("volumes") or [])
+        paths |= {str(mount["source"]) for mount in mounts if mount.get("type") == "bind"} - set(empty)
     return {path: _digest(Path(path)) for path in sorted(paths)}
 
 
@@ -62,10 +64,11 @@ def _make(project: Project, run: Run, database: Service, ids: Mapping[str, str],
     copy = Copy(
         name=f"{project.stack.project}-{_KIND}-{run.id}",
         owner=project.stack.project,
-        holder=boxes.holder(),
+        holder=processes.mark(),
         services=(database.name, *(one.name for one in planner.prepared(project.stack))),
         images=ids,
         fresh=True,
+        kinds=bind_kinds(project),
     )
     note(f"filling a database to start from: {reference}")
     with removed(project, copy):

@@ -4,32 +4,36 @@ import contextlib
 import fcntl
 import functools
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..plan import reasons as reason_planner
+from ..plan import shared
 from ..plan import throwaway as planner
 from ..plan.command import Command
 from ..plan.compose import build_files, compose
-from ..plan.errors import CommandError
-from ..plan.facts import PROJECT_LABEL, Container, Owned
+from ..plan.errors import CommandError, InputError, RefusedError
+from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.profile import Value, with_value
 from ..plan.quoting import quoted
 from ..plan.readiness import longest
-from ..plan.stack import Stack
+from ..plan.stack import Stack, plain
 from ..plan.throwaway import Copy, Found, StackError
 from ..plan.units import show_duration
 from ..plan.verdict import refuse_missing_secrets, verdict
-from . import boxes, readiness
+from . import boxes, processes, readiness
 from .forwarding import postponed
 from .output import note
-from .project import Project
+from .project import Project, model
 from .reports import Run
 from .runner import capture
 
 _LINES = 60  # of each log that explains why a stack did not come up
 _TRIES = 20  # looks until nothing of a removed stack is left: the engine may be about to remove it already
+_LOOKED_AT = 8000  # bytes of a file, as git does
 _PAUSE = 0.25  # seconds between them
 
 
@@ -58,14 +62,55 @@ class Throwaway:
         """The stack as a project, for what works on a running environment."""
         made = self._base.other(COMPOSE_PROJECT_NAME=self.copy.name)
         # Without the jobs that a template stands for: they have no container.
-        made.stack = self.stack
+        services, left_out = planner.asked_inside(self.stack.services)
+        for line in left_out:
+            note(line)
+        made.stack = replace(self.stack, services=services)
         return made
 
     def compose(self, *words: str, reason: str = "") -> Command:
         """Return a ``docker compose`` command on the stack; it ends when we are killed."""
-        files = [word for file in (*build_files(self.profile), "-") for word in ("-f", file)]
-        command = compose(self.profile, *files, *words, cwd=self.project.cwd, reason=reason)
-        return replace(command, stdin=planner.override(self.project.model, self.project.stack, self.copy), tied=True)
+        return self.on_copy(compose(self.profile, *words, cwd=self.project.cwd, reason=reason))
+
+    def on_copy(self, command: Command) -> Command:
+        """Return a ``docker compose`` command as one on the stack, whatever files it read; it ends when we are killed.
+
+        A dry run shows the files and what is laid over them. What runs is one text: a file that changes meanwhile
+        brings nothing into the copy that nobody has looked at.
+        """
+        files, text = (*build_files(self.profile), "-"), self._override
+        if not self.project.runner.dry:
+            files, text = ("-",), self._model
+        return replace(
+            compose(self.profile, *command.argv[4:], cwd=self.project.cwd, reason=command.reason, files=files),
+            stdin=text,
+            tied=True,
+        )
+
+    @functools.cached_property
+    def _override(self) -> str:
+        return planner.override(plain(self.project.model), self.project.stack, self.copy)
+
+    @functools.cached_property
+    def _model(self) -> str:
+        """The copy as Compose understands it; raises RefusedError when that has anything in common with what runs."""
+        files = (*build_files(self.profile), "-")
+        command = compose(self.profile, "config", cwd=self.project.cwd, files=files)
+        done = capture(replace(command, stdin=self._override))
+        if done.exit_code:
+            lines = [line for line in done.stderr.splitlines() if "level=warning" not in line] or ["no message"]
+            raise InputError(
+                f"Compose does not accept the copy of {self.copy.owner}: {self.profile.masked(lines[-1].strip())}",
+                "nothing was started; `inv --dry test.integration` shows what is laid over the Compose files",
+            )
+        found = plain(model(done.stdout))
+        if left := shared.remaining(found, self.copy.name):
+            raise RefusedError(
+                "\n".join(["a copy of the stack would share with what runs:", *left]),
+                "nothing was started; this Compose does not understand `!override`: it takes 2.24.4 or later",
+            )
+        shared.refuse(found, self.stack.services, self.copy.kinds)
+        return done.stdout
 
     def docker(self, *words: str) -> Command:
         """Return a ``docker`` command on the stack's engine."""
@@ -137,6 +182,8 @@ def throwaway(
     killed are removed first.
     """
     wide = project.wide
+    kinds = bind_kinds(wide)
+    shared.refuse(plain(wide.model), planner.needed(wide.stack, (*project.stack.services, *services)), kinds)
     refuse_missing_secrets(project.stack, project.profile, project.missing_secrets(project.stack))
     apart = {*services, *(one.name for one in wide.stack.test_services())}
     wanted = planner.needed(wide.stack, (*project.stack.services, *services))
@@ -146,13 +193,16 @@ def throwaway(
     copy = Copy(
         name=f"{project.stack.project}-{kind}-{run.id}",
         owner=project.stack.project,
-        holder=boxes.holder(),
+        holder=processes.mark(),
         services=tuple(name for name in wanted if name not in apart),
         images=images.ids,
         covered=images.covered,
         template=images.template,
         keep=keep,
+        kinds=kinds,
     )
+    for line in shared.told(plain(wide.model), wanted, kinds):
+        note(line)
     with removed(wide, copy):
         yield Throwaway(project, wide, copy)
 
@@ -195,22 +245,55 @@ def remove(project: Project, stack: Found) -> None:
         _remove(project, stack.name)
 
 
-def _owned(project: Project, owner: str) -> Sequence[Owned]:
-    return project.engine.owned(f"{planner.OWNER_LABEL}={owner}")
-
-
 def remove_stale(project: Project) -> None:
-    """Remove the stacks of this project whose process was killed before it could."""
-    owner = project.stack.project
-    for one in planner.stale(planner.found(_owned(project, owner)), boxes.gone):
+    """Remove the stacks of this project whose process was killed before it could; say which cannot be judged."""
+    stacks = existing(project)
+    for one in planner.stale(stacks, _gone):
         note(f"{one.name}: left behind by a run that was killed, removed")
         with postponed():
             _remove(project, one.name)
+    tell_unknown(stacks)
 
 
-def removable(project: Project) -> tuple[Found, ...]:
-    """Return the stacks of this project that nobody works with: left behind, or kept by ``--keep``."""
-    return planner.stale(planner.found(_owned(project, project.stack.project)), boxes.gone, kept=True)
+def _gone(holder: str) -> bool:
+    return processes.state(holder) == processes.GONE
+
+
+def tell_unknown(stacks: Sequence[Found], hint: bool = False) -> None:
+    """Say which stacks are left alone since their process cannot be seen from here; with ``hint`` also what to do."""
+    for one in stacks:
+        if processes.state(one.holder) == processes.UNKNOWN:
+            note(f"{one.name}: left alone: {processes.shown(one.holder)} cannot be seen from here")
+            if hint:
+                note(f"  hint: if it has ended for sure: docker compose -p {one.name} down --volumes")
+
+
+def existing(project: Project) -> tuple[Found, ...]:
+    """Return the throw-away stacks of this project."""
+    return planner.found(project.engine.owned(f"{planner.OWNER_LABEL}={project.stack.project}"))
+
+
+def removable(stacks: Sequence[Found]) -> tuple[Found, ...]:
+    """Return the stacks that nobody works with: left behind, or kept by ``--keep``."""
+    return planner.stale(stacks, _gone, kept=True)
+
+
+def bind_kinds(project: Project) -> dict[str, str]:
+    """Return what the sources of a project's bind mounts are, as `shared` tells them apart; only files are opened."""
+    return {source: _kind(Path(source)) for source in shared.sources(plain(project.model))}
+
+
+def _kind(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                return shared.DATA if b"\0" in file.read(_LOOKED_AT) else shared.TEXT
+        return shared.DIRECTORY if stat.S_ISDIR(mode) else shared.SPECIAL
+    except FileNotFoundError:
+        return shared.DIRECTORY  # Compose makes one
+    except OSError:
+        return shared.SPECIAL  # what must not be read is not copied
 
 
 @contextlib.contextmanager

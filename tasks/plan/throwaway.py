@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import shared
 from .errors import CheckError, InputError
 from .extension import JOBS
 from .facts import PROJECT_LABEL, SERVICE_LABEL, Container, Owned
+from .smoke import CONTAINER
 from .stack import Service, Stack
 from .unit import HOLDER_LABEL
 
@@ -46,6 +48,7 @@ RESET = Tagged("!reset", None)
 class Copy:
     """A throw-away stack: its own name, its services, the images that they run, and who holds it.
 
+    ``kinds`` are the sources of its bind mounts (``shared``).
     ``covered`` are the services whose image writes coverage; ``template`` is the image that holds the database's
     files, "" to start with an empty database; ``fresh`` puts the database's files into a volume of their own.
     """
@@ -59,6 +62,7 @@ class Copy:
     template: str = ""
     fresh: bool = False
     keep: bool = False
+    kinds: shared.Kinds = field(default_factory=dict)
 
     def labels(self) -> dict[str, str]:
         """Return the labels of everything that the stack consists of."""
@@ -72,37 +76,47 @@ def coverage_volume(service: str) -> str:
 
 
 def override(model: Mapping[str, Any], stack: Stack, copy: Copy) -> str:
-    """Return what is laid over the Compose files: pinned images, labels, and no name or port that others may have."""
+    """Return what is laid over the Compose files: pinned images, labels, and nothing that others may have or use."""
     labels = copy.labels()
-    services = {name: _service(raw, name, stack, copy, labels) for name, raw in (model.get("services") or {}).items()}
-    networks = {
-        key: _own(raw or {}, f"{copy.owner}_{key}", f"{copy.name}_{key}", labels)
-        for key, raw in (model.get("networks") or {}).items()
+    own = shared.own_volumes(model, copy.kinds)
+    services = {
+        name: _service(raw or {}, name, stack, copy, own) for name, raw in (model.get("services") or {}).items()
     }
-    volumes = {
-        key: _own(raw or {}, f"{copy.owner}_{key}", f"{copy.name}_{key}", labels)
+    # Also one that says the name which it would get anyway: that name is the stack's that runs.
+    networks = {
+        key: Tagged("!override", {"name": f"{copy.name}_{key}", "labels": labels, **shared.network(raw or {})})
+        for key, raw in {"default": {}, **(model.get("networks") or {})}.items()
+    }
+    volumes: dict[str, Any] = {
+        key: Tagged("!override", {"name": f"{copy.name}_{key}", "labels": labels, **shared.volume(raw or {})})
         for key, raw in (model.get("volumes") or {}).items()
     }
-    volumes.update({coverage_volume(name): {"labels": labels} for name in copy.covered})
+    volumes.update({key: {"labels": labels} for key in (*own.values(), *map(coverage_volume, copy.covered))})
     if copy.template or copy.fresh:
         volumes[_DATA] = {"labels": labels}
     return _text({"services": services, "networks": networks, "volumes": volumes})
 
 
-def _service(raw: Mapping[str, Any], name: str, stack: Stack, copy: Copy, labels: Mapping[str, str]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"labels": labels}
+def _service(raw: Mapping[str, Any], name: str, stack: Stack, copy: Copy, own: Mapping[str, str]) -> dict[str, Any]:
+    # Not merged: a proxy or a scheduler on this machine may act on what it reads in the labels of any container.
+    entry: dict[str, Any] = {"labels": Tagged("!override", copy.labels())}
     if name in copy.images:
         entry["image"] = copy.images[name]
-    entry.update({key: RESET for key in ("ports", "container_name") if raw.get(key)})
-    volumes = [f"{coverage_volume(name)}:{COVERAGE}"] if name in copy.covered else []
+    entry.update({key: RESET for key in shared.resets(raw)})
+    if (attached := shared.attached(raw)) is not None:
+        entry["networks"] = Tagged("!override", attached)
+    mounts: list[Any] = shared.mounts(raw, own)
+    if name in copy.covered:
+        mounts.append({"type": "volume", "source": coverage_volume(name), "target": COVERAGE})
     data = stack.services[name].slipway.data
     if data and (copy.template or copy.fresh):
-        volumes.append(f"{_DATA}:{data}")
+        mounts = [one for one in mounts if one["target"] != data]
+        mounts.append({"type": "volume", "source": _DATA, "target": data})
         entry["tmpfs"] = Tagged("!override", [one for one in _words(raw.get("tmpfs")) if one.split(":")[0] != data])
         if copy.template:
             entry["image"] = copy.template
-    if volumes:
-        entry["volumes"] = volumes
+    if mounts != list(raw.get("volumes") or ()):
+        entry["volumes"] = Tagged("!override", mounts)
     jobs = {one.name for one in prepared(stack)}
     waits = raw.get("depends_on") or {}
     if copy.template and jobs & set(waits):
@@ -120,16 +134,6 @@ def _waits(stack: Stack, waits: Mapping[str, Any], jobs: set[str]) -> dict[str, 
         inner = {one: {"condition": condition} for one, condition in stack.services[name].depends_on.items()}
         kept = {**_waits(stack, inner, jobs), **kept}
     return kept
-
-
-def _own(raw: Mapping[str, Any], usual: str, own: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return what makes a network or volume the stack's own, also where the files say whose it is."""
-    entry: dict[str, Any] = {"labels": labels}
-    if raw.get("name", usual) != usual or raw.get("external"):
-        entry["name"] = own
-    if raw.get("external"):
-        entry["external"] = False
-    return entry
 
 
 def _words(value: Any) -> list[str]:
@@ -194,6 +198,22 @@ def needed(stack: Stack, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in stack.services if name in found)
 
 
+def asked_inside(services: Mapping[str, Service]) -> tuple[dict[str, Service], tuple[str, ...]]:
+    """Return services with those smoke checks that are asked in their containers, and a line for every other one.
+
+    A copy publishes nothing: what is asked of this machine, or of an address elsewhere, is the stack that runs.
+    """
+    kept, lines = {}, []
+    for name, one in services.items():
+        inside = tuple(check for check in one.slipway.smoke if check.origin == CONTAINER)
+        others = (check for check in one.slipway.smoke if check.origin != CONTAINER)
+        lines += [
+            f"{name}: {check} is not asked: a copy publishes nothing; `from: container` asks it" for check in others
+        ]
+        kept[name] = replace(one, slipway=replace(one.slipway, smoke=inside))
+    return kept, tuple(lines)
+
+
 @dataclass(frozen=True)
 class Found:
     """A throw-away stack as its labels tell of it."""
@@ -217,7 +237,7 @@ def found(owned: Iterable[Owned]) -> tuple[Found, ...]:
 
 
 def stale(stacks: Iterable[Found], gone: Callable[[str], bool], kept: bool = False) -> tuple[Found, ...]:
-    """Return the stacks whose process has ended on this host; with ``kept`` also those that were to stay after it."""
+    """Return the stacks whose process has ended for sure; with ``kept`` also those that were to stay after it."""
     return tuple(one for one in stacks if gone(one.holder) and (kept or not one.kept))
 
 

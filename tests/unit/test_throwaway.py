@@ -41,6 +41,9 @@ MODEL: dict[str, Any] = {
 }  # fmt: skip
 
 
+DATA_VOLUME = Tagged("!override", [{"type": "volume", "source": "slipway-data", "target": DATA}])
+
+
 class _Loader(yaml.SafeLoader):
     """Reads Compose's tags too."""
 
@@ -65,28 +68,30 @@ def overridden(**fields: Any) -> dict[str, Any]:
     return yaml.load(throwaway.override(MODEL, shop(), copy), Loader=_LOADER)
 
 
-def test_everything_of_a_copy_says_whose_it_is() -> None:
+def test_everything_of_a_copy_says_whose_it_is_and_nothing_else() -> None:
     found = overridden()
     labels = {OWNER_LABEL: "shop", HOLDER_LABEL: "here:1:2"}
-    parts = [*found["services"].values(), *found["networks"].values(), *found["volumes"].values()]
-    assert all(one["labels"] == labels for one in parts)
-    assert overridden(keep=True)["services"]["web"]["labels"] == {**labels, KEPT_LABEL: "true"}
+    assert all(one["labels"] == Tagged("!override", labels) for one in found["services"].values())
+    parts = [*found["networks"].values(), *found["volumes"].values()]
+    assert all(one.tag == "!override" and one.value["labels"] == labels for one in parts)
+    kept = overridden(keep=True)["services"]["web"]["labels"]
+    assert kept == Tagged("!override", {**labels, KEPT_LABEL: "true"})
 
 
 def test_a_copy_takes_no_port_and_no_name_that_others_may_have() -> None:
     found = overridden()
     assert found["services"]["web"]["ports"] == found["services"]["web"]["container_name"] == Tagged("!reset", None)
     assert "ports" not in found["services"]["queue"]
-    assert found["networks"]["shared"]["name"] == "shop-it-1_shared"
-    assert found["networks"]["shared"]["external"] is False
-    assert found["volumes"]["cache"]["name"] == "shop-it-1_cache"
-    assert "name" not in found["networks"]["default"]
+    assert {one.value["name"] for one in found["networks"].values()} == {"shop-it-1_default", "shop-it-1_shared"}
+    assert "external" not in found["networks"]["shared"].value
+    assert found["volumes"]["cache"].value["name"] == "shop-it-1_cache"
 
 
 def test_a_copy_runs_the_images_that_were_built_for_it() -> None:
     found = overridden(images={"web": "sha256:a"}, covered=("web",))
     assert found["services"]["web"]["image"] == "sha256:a"
-    assert found["services"]["web"]["volumes"] == ["slipway-coverage-web:/coverage"]
+    mount = {"type": "volume", "source": "slipway-coverage-web", "target": "/coverage"}
+    assert found["services"]["web"]["volumes"] == Tagged("!override", [mount])
     assert "slipway-coverage-web" in found["volumes"]
     assert "image" not in found["services"]["queue"]
 
@@ -94,7 +99,7 @@ def test_a_copy_runs_the_images_that_were_built_for_it() -> None:
 def test_with_a_template_nobody_waits_for_the_jobs() -> None:
     found = overridden(template="sha256:t")["services"]
     assert found["store"]["image"] == "sha256:t"
-    assert found["store"]["volumes"] == [f"slipway-data:{DATA}"]
+    assert found["store"]["volumes"] == DATA_VOLUME
     assert found["store"]["tmpfs"] == Tagged("!override", ["/tmp"])
     waits = {"store": {"condition": "service_healthy"}, "queue": {"condition": "service_started"}}
     assert found["web"]["depends_on"] == Tagged("!override", waits)
@@ -103,7 +108,7 @@ def test_with_a_template_nobody_waits_for_the_jobs() -> None:
 
 def test_an_empty_database_gets_a_volume_of_its_own() -> None:
     found = overridden(fresh=True)["services"]
-    assert found["store"]["volumes"] == [f"slipway-data:{DATA}"]
+    assert found["store"]["volumes"] == DATA_VOLUME
     assert "image" not in found["store"]
     assert "depends_on" not in found["web"]
 
@@ -111,6 +116,13 @@ def test_an_empty_database_gets_a_volume_of_its_own() -> None:
 def test_a_dollar_is_no_variable_of_compose() -> None:
     copy = Copy("shop-it-1", "shop", "he$re:1:2", ("web",))
     assert "he$$re" in throwaway.override(MODEL, shop(), copy)
+
+
+def test_a_copy_asks_only_what_is_asked_in_its_containers() -> None:
+    checks = [{"url": "http://localhost:8080/up"}, {"url": "http://localhost/up", "from": "container"}]
+    services, said = throwaway.asked_inside(stack({"web": {"image": "a", "x-slipway": {"smoke": checks}}}).services)
+    assert [str(one) for one in services["web"].slipway.smoke] == ["GET http://localhost/up"]
+    assert [one.split(" is not asked")[0] for one in said] == ["web: GET http://localhost:8080/up"]
 
 
 def test_services_are_started_with_what_they_depend_on() -> None:
