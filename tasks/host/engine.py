@@ -219,10 +219,10 @@ class Engine(Records, Watch):
                 if error.status_code != 409:  # another one is removing it
                     raise
 
-    def images(self, label: str) -> tuple[Image, ...]:
-        """Return the local images that carry a label (``key`` or ``key=value``), newest first."""
+    def images(self, label: str = "") -> tuple[Image, ...]:
+        """Return the local images, those that carry a label (``key`` or ``key=value``), newest first."""
         with self._answering():
-            listed = self._api.images(filters={"label": label})
+            listed = self._api.images(filters={"label": label} if label else None)
         images = (
             Image(
                 id=found["Id"],

@@ -9,18 +9,15 @@ from ..plan import build as build_planner
 from ..plan import clean as clean_planner
 from ..plan import shell as shell_planner
 from ..plan.compose import compose
-from ..plan.contents import BUILDS_LABEL
 from ..plan.errors import CommandError, InputError, RefusedError
 from ..plan.facts import PROJECT_LABEL, Container
 from ..plan.lock import waiting
-from ..plan.release import RELEASE_LABEL
 from ..plan.secret import reveal
 from ..plan.stack import Service
 from ..plan.units import show_size
-from . import builds, locks, reasons, throwaway
+from . import boxes, builds, locks, reasons, throwaway
 from .output import confirm, emit, emit_json, emit_table, note, printable
 from .project import Project
-from .secret_key import KEY_LABEL
 
 _ERASE_LINE = "\x1b[2K"
 
@@ -129,25 +126,15 @@ def _debug_image(project: Project, service: Service) -> str:
     return plan.targets[0].reference
 
 
-def _leftovers(project: Project, sizes: bool) -> clean_planner.Leftovers:
-    name, engine = project.stack.project, project.engine
-    containers = engine.containers(name)
-    labels = [f"{label}={name}" for label in (PROJECT_LABEL, RELEASE_LABEL, BUILDS_LABEL, KEY_LABEL)]
-    return clean_planner.Leftovers(
-        containers=containers,
-        networks=engine.networks(name),
-        images=tuple(image for label in labels for image in engine.images(label)),
-        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}, sizes=sizes),
-    )
-
-
 def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = "") -> None:
     """Remove what the project made; says what first, and asks before volumes."""
     patience = waiting(wait)
     name = project.stack.project
     found = _leftovers(project, volumes)
     plan = clean_planner.plan(found, volumes, images, _docker_env(project))
-    stacks = throwaway.removable(project)
+    known = throwaway.existing(project)
+    stacks = throwaway.removable(known)
+    throwaway.tell_unknown(known, hint=True)
     if not plan.commands and not stacks:
         note(f"{name}: nothing to remove")
         return
@@ -173,6 +160,26 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
                 failed = failed or error
         if failed:
             raise failed
+
+
+def _leftovers(project: Project, sizes: bool) -> clean_planner.Leftovers:
+    """Return what is on the engine of a project; test containers that somebody works with are left out, and told."""
+    name, engine = project.stack.project, project.engine
+    busy = boxes.busy(project)
+    if busy:
+        note(f"{name}: {len(busy)} test containers are left alone: their process works, or cannot be seen from here")
+    containers = tuple(one for one in engine.containers(name) if one.id not in busy)
+    others = {one.image_reference for one in engine.labelled(PROJECT_LABEL) if one.project != name}
+    listed = engine.images()
+    owned = clean_planner.own_images(listed, name, others)
+    own = {one.id for one in owned}
+    return clean_planner.Leftovers(
+        containers=containers,
+        networks=engine.networks(name),
+        images=owned,
+        volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}, sizes=sizes),
+        pins=clean_planner.pins([one for one in listed if one.id not in own], name),
+    )
 
 
 def down(project: Project, volumes: bool, yes: bool, wait: str = "") -> None:

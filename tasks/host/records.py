@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..plan import release as planner
-from ..plan.build import split_reference
+from ..plan.clean import forgotten
 from ..plan.errors import RefusedError, SlipwayError
 from ..plan.release import Pinned, Release
 from ..plan.rollout import Source
@@ -42,20 +42,39 @@ def write(project: Project, one: Release, pinned: Mapping[str, Any], files: Mapp
 
 
 def prune(project: Project) -> None:
-    """Forget releases beyond KEEP_RELEASES, and the names that kept their images."""
+    """Forget releases beyond KEEP_RELEASES, and the names that kept their images: an image goes with its last name.
+
+    One in use stays, with its name, until it is not; what a deploy that was killed left goes too.
+    """
     if project.runner.dry:
         return
     name = project.stack.project
+    faults: list[str] = []
     try:
-        for one in planner.prunable(history(project), project.profile.integer("KEEP_RELEASES")):
-            # The record last: what could not be removed is found by it the next time.
-            for repository in {split_reference(image.reference)[0] for image in one.images.values()}:
-                project.engine.remove_image(f"{repository}:{planner.image_tag(name, one.id)}")
-            record = project.engine.image(f"{planner.repository(name)}:{one.id}")
-            for known in record.tags if record else ():
-                project.engine.remove_image(known)
+        old = planner.prunable(history(project), project.profile.integer("KEEP_RELEASES"))
+        listed = project.engine.images()
+        record = planner.repository(name)
+        names = forgotten(listed, name, record, {one.id for one in old})
+        # The records last: what could not be removed is found by them the next time.
+        records = {f"{record}:{one.id}" for one in old}
+        known = [tag for one in listed if records & set(one.tags) for tag in one.tags]
+        for one in (*names, *known):
+            faults += _removed(project, one)
     except SlipwayError as error:  # the deploy itself is done
-        note(f"old releases were not all removed: {error.message}")
+        faults.append(error.message)
+    if faults:
+        note(f"old releases were not all removed: {faults[0]}")
+
+
+def _removed(project: Project, image: str) -> list[str]:
+    """Remove a name of an image; returns why the engine does not want to, so that the others go all the same."""
+    try:
+        project.engine.remove_image(image)
+    except RefusedError:  # nobody answers: nor for the others
+        raise
+    except SlipwayError as error:
+        return [error.message]
+    return []
 
 
 def images(project: Project) -> dict[str, Pinned]:

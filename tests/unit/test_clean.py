@@ -2,8 +2,8 @@
 
 from support import container, image
 
-from tasks.plan.clean import CleanPlan, Leftovers, plan
-from tasks.plan.facts import NamedResource
+from tasks.plan.clean import CleanPlan, Leftovers, forgotten, own_images, pinned_by, pins, plan
+from tasks.plan.facts import PROJECT_LABEL, NamedResource
 
 FOUND = Leftovers(
     containers=(container("shop-web-1"), container("shop-web-2", state="exited")),
@@ -63,3 +63,58 @@ def test_every_command_goes_to_the_profiles_engine() -> None:
     env = {"DOCKER_HOST": "ssh://deploy@staging.example.com"}
 
     assert all(command.env == env for command in plan(FOUND, volumes=True, images=True, env=env).commands)
+
+
+OWN = {PROJECT_LABEL: "shop"}
+
+
+def test_names_that_keep_images_for_releases_are_told_from_others() -> None:
+    assert pinned_by("redis:shop-release-3") == ("shop", 3)
+    assert pinned_by("registry:5000/a/b:my-shop-release-12") == ("my-shop", 12)
+    for name in ("redis:alpine", "shop-release:3", "app:shop-release-20240501", "app:shop-release-1a", "app:release-1"):
+        assert pinned_by(name) is None
+
+
+def test_names_of_a_projects_releases_on_images_of_others_are_its_own() -> None:
+    images = [
+        image("sha256:a", tags=("redis:alpine", "redis:shop-release-1", "redis:shop-release-2")),
+        image("sha256:b", tags=("redis:my-shop-release-1",)),
+    ]
+    assert pins(images, "shop") == ("redis:shop-release-1", "redis:shop-release-2")
+
+
+def test_an_image_is_a_projects_own_by_any_label_of_ours_that_names_it() -> None:
+    images = (
+        image("sha256:a", tags=("shop/web:1",), labels=OWN),
+        image("sha256:b", tags=("shop-release:1", "registry/releases:prod-1"), labels={"slipway.release": "shop"}),
+        image("sha256:c", labels={"slipway.whatever.comes": "shop"}),
+        image("sha256:d", tags=("redis:alpine",), labels={"maintainer": "shop", "slipway.fingerprint": "abc"}),
+        image("sha256:e", tags=("other/web:1",), labels={PROJECT_LABEL: "other"}),
+    )
+    assert [one.id[-1] for one in own_images(images, "shop", ())] == ["a", "b", "c"]
+
+
+def test_an_image_that_another_project_took_over_keeps_the_names_of_that_project() -> None:
+    tags = ("shop/web:1", "shop/web:prod", "shop/web:shop-release-1", "shop/web:shop-prod-release-4")
+    (found,) = own_images([image("sha256:a", tags=tags, labels=OWN)], "shop", {"shop/web:prod"})
+    assert found.tags == ("shop/web:1", "shop/web:shop-release-1")
+    assert own_images([image("sha256:a", tags=("shop/web:prod",), labels=OWN)], "shop", {"shop/web:prod"}) == ()
+
+
+def test_names_for_releases_go_with_the_images_and_only_when_asked() -> None:
+    found = Leftovers(pins=("redis:shop-release-1",))
+    assert lines_of(plan(found, volumes=False, images=True, env={})) == ["docker image rm redis:shop-release-1"]
+    assert plan(found, volumes=True, images=False, env={}).commands == ()
+
+
+def test_what_is_forgotten_loses_its_names_and_so_does_what_has_no_record() -> None:
+    images = [
+        image("sha256:r2", tags=("shop-release:2",)),
+        image("sha256:r5", tags=("shop-release:5",)),
+        image("sha256:a", tags=("redis:alpine", "redis:shop-release-2", "redis:shop-release-5")),
+        image("sha256:b", tags=("web:shop-release-1", "web:shop-release-6", "web:other-release-1")),
+    ]
+    # 1 has no record any more, 6 is about to get one.
+    assert forgotten(images, "shop", "shop-release", {2}) == ("redis:shop-release-2", "web:shop-release-1")
+    assert forgotten(images, "shop", "shop-release", ()) == ("web:shop-release-1",)
+    assert forgotten(images[2:], "shop", "shop-release", ()) == ()
