@@ -19,8 +19,7 @@ def identity(pid: int) -> str:
     try:
         if str(Path("/proc/self").readlink()) != str(os.getpid()):  # `unshare --pid` without --mount-proc
             return ""
-        # The name, in brackets, may hold blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = _fields(Path(f"/proc/{pid}"))
         return "" if fields[0] in "ZX" else f"{_boot()}/{_namespace()}/{fields[19]}"
     except OSError:
         return ""
@@ -41,12 +40,13 @@ def state(name: str) -> str:
     """Return whether the process that a mark names is ALIVE or GONE, or UNKNOWN: one that cannot be seen from here.
 
     A process number means something only to those who see the same processes. It is gone where it is no longer
-    among ours; where it was in a container that has ended; or where this machine has been started anew since.
+    among ours; where it was in a container, and the machine sees it no more; or where this machine has been started
+    anew since.
     """
     machine, _, rest = name.partition(":")
     pid, _, process = rest.partition(":")
-    boot, namespace, _ = (*process.split("/"), "", "", "")[:3]
-    if not pid.isdigit() or not (boot and namespace) or not identity(os.getpid()):
+    boot, namespace, started = (*process.split("/"), "", "", "")[:3]
+    if not pid.isdigit() or not (boot and namespace) or not identity(os.getpid()) or not _sees_others():
         return UNKNOWN
     if boot != _boot():
         # Both by the machine itself: containers are given host names, and copies of one another's machine id.
@@ -54,7 +54,14 @@ def state(name: str) -> str:
         return GONE if same else UNKNOWN
     if namespace == _namespace():
         return ALIVE if identity(int(pid)) == process else GONE
-    return GONE if _ended(namespace) else UNKNOWN
+    return GONE if _ended(namespace, pid, started) else UNKNOWN
+
+
+def _sees_others() -> bool:
+    """Whether processes of other users can be seen: not where /proc is mounted with ``hidepid``, but by root."""
+    with contextlib.suppress(OSError):
+        return bool(_fields(Path("/proc/1")))
+    return False
 
 
 def _boot() -> str:
@@ -76,20 +83,34 @@ def _machine() -> str:
     return "/".join([os.uname().nodename.replace(":", "-"), *([number] if number else [])])
 
 
-def _ended(namespace: str) -> bool:
-    """Whether no process is left in a namespace: only the machine itself sees those of all its containers."""
+def _ended(namespace: str, pid: str, started: str) -> bool:
+    """Whether a process of another namespace has ended: only the machine itself sees those of all its containers."""
     if _namespace() != _MACHINE:
         return False
-    return not any(_may_be_in(entry, namespace) for entry in Path("/proc").glob("[0-9]*"))
+    return not any(_may_be(entry, namespace, pid, started) for entry in Path("/proc").glob("[0-9]*"))
 
 
-def _may_be_in(entry: Path, namespace: str) -> bool:
-    """Whether a process (its directory in /proc) is in a namespace of processes, or cannot be told not to be."""
+def _may_be(entry: Path, namespace: str, pid: str, started: str) -> bool:
+    """Whether a directory of /proc is that of a process, by its number there, or cannot be told not to be.
+
+    The number of a namespace alone tells little: Linux gives it to the next one as soon as it is free.
+    """
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        # Its numbers, from our namespace to its own: one of ours has one.
+        numbers = re.search(r"^NSpid:(.*)$", (entry / "status").read_text(errors="replace"), re.MULTILINE)
+        if numbers and (len(numbers[1].split()) == 1 or numbers[1].split()[-1] != pid):
+            return False
         try:
-            return str((entry / "ns" / "pid").stat().st_ino) == namespace
+            if str((entry / "ns" / "pid").stat().st_ino) != namespace:
+                return False
+            # It may count from another beginning: https://man7.org/linux/man-pages/man7/time_namespaces.7.html
+            clock = (entry / "ns" / "time").stat().st_ino == Path("/proc/self/ns/time").stat().st_ino
         except PermissionError:
-            # Its numbers, from our namespace to its own: one of ours has one.
-            numbers = re.search(r"^NSpid:(.*)$", (entry / "status").read_text(errors="replace"), re.MULTILINE)
-            return numbers is None or len(numbers[1].split()) > 1
+            return True
+        return not clock or _fields(entry)[19] == started
     return False
+
+
+def _fields(entry: Path) -> list[str]:
+    # The name, in brackets, may hold blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

@@ -61,11 +61,38 @@ def test_a_process_of_another_container_is_not_judged_by_its_number(monkeypatch:
     assert processes.state(mark) == UNKNOWN
 
 
-def test_only_the_machine_itself_can_tell_that_a_container_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    mark = marked(os.getpid(), namespace="4026539999")
-    monkeypatch.setattr(processes, "_namespace", lambda: processes._MACHINE)
-    monkeypatch.setattr(processes, "_ended", lambda namespace: namespace == "4026539999")
-    assert processes.state(mark) == GONE
+def test_a_number_that_the_next_container_has_got_proves_no_life(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def entry(number: str, started: int) -> Path:
+        directory = tmp_path / number
+        (directory / "ns").mkdir(parents=True)
+        (directory / "status").write_text(f"Name:\tx\nNSpid:\t{number}\t1\n")
+        (directory / "stat").write_text(f"{number} (a b) S {' '.join(['0'] * 18)} {started} 0\n")
+        (directory / "ns" / "pid").write_text("")
+        (directory / "ns" / "time").symlink_to("/proc/self/ns/time")
+        return directory
+
+    one = entry("70", started=500)
+    namespace = str((one / "ns" / "pid").stat().st_ino)
+    assert processes._may_be(one, namespace, "1", "500")
+    assert not processes._may_be(one, namespace, "1", "499")  # the process 1 of the next container
+    assert not processes._may_be(one, namespace, "2", "500")
+    assert not processes._may_be(one, "1", "1", "500")
+    (one / "ns" / "time").unlink()
+    (one / "ns" / "time").write_text("")  # it counts from another beginning
+    assert processes._may_be(one, namespace, "1", "499")
+    assert not processes._may_be(tmp_path / "none", namespace, "1", "500")
+
+
+def test_where_processes_of_others_are_hidden_none_is_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_sees_others", lambda: False)
+    assert processes.state(marked(os.getpid(), started="1")) == UNKNOWN
+
+
+def test_in_a_container_nothing_is_known_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_namespace", lambda: "4026538888")
+    assert not processes._ended("4026539999", "1", "1")
 
 
 @pytest.mark.parametrize("mark", ["", "here", "here:12", "here:12:345", "here:x:a/b/c", "here:12:/1/2"])
