@@ -81,11 +81,9 @@ class Throwaway:
         files, text = (*build_files(self.profile), "-"), self._override
         if not self.project.runner.dry:
             files, text = ("-",), self._model
-        return replace(
-            compose(self.profile, *command.argv[4:], cwd=self.project.cwd, reason=command.reason, files=files),
-            stdin=text,
-            tied=True,
-        )
+        separator = self.profile.text("COMPOSE_PATH_SEPARATOR") or ":"
+        env = {**command.env, "COMPOSE_FILE": separator.join(files)}
+        return replace(command, env=env, stdin=text, tied=True)
 
     @functools.cached_property
     def _override(self) -> str:
