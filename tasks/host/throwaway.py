@@ -212,8 +212,9 @@ def removed(project: Project, copy: Copy) -> Iterator[None]:
         yield
     finally:
         if project.runner.dry:
-            words = ("-p", copy.name, "down", "--volumes", "--remove-orphans")
-            project.runner.run(compose(project.profile, *words, cwd=project.cwd, reason=f"remove {copy.name}"))
+            words = ("docker", "compose", "-p", copy.name, "down", "--volumes", "--remove-orphans")
+            # Away from the Compose files: see `planner.by_hand`.
+            project.runner.run(replace(docker(project, words, f"remove {copy.name}"), cwd="/"))
         elif not copy.keep:
             with postponed():
                 _remove(project, copy.name)
@@ -230,7 +231,7 @@ def _remove(project: Project, name: str) -> None:
         if any(errors):
             time.sleep(_PAUSE)
     note(f"{name}: could not be removed: {quoted(' '.join(errors).strip())}")
-    note(f"  hint: docker compose -p {name} down --volumes")
+    note(f"  hint: {planner.by_hand(name)}")
 
 
 def remove(project: Project, stack: Found) -> None:
@@ -263,7 +264,7 @@ def tell_unknown(stacks: Sequence[Found], hint: bool = False) -> None:
         if processes.state(one.holder) == processes.UNKNOWN:
             note(f"{one.name}: left alone: {processes.shown(one.holder)} cannot be seen from here")
             if hint:
-                note(f"  hint: if it has ended for sure: docker compose -p {one.name} down --volumes")
+                note(f"  hint: if it has ended for sure: {planner.by_hand(one.name)}")
 
 
 def existing(project: Project) -> tuple[Found, ...]:

@@ -8,7 +8,7 @@ from .errors import InputError
 from .facts import PROJECT_LABEL, Container
 from .junit import Report
 from .stack import Service, Stack
-from .throwaway import COVERAGE, coverage_volume
+from .throwaway import COVERAGE, by_hand, coverage_volume
 from .unit import REPORTS
 
 NAME = "integration"
@@ -202,5 +202,5 @@ def kept(name: str, environment: str, services: Sequence[str]) -> tuple[str, ...
         f"  look:   docker compose -p {name} ps",
         f"  logs:   docker compose -p {name} logs",
         f"  get in: COMPOSE_PROJECT_NAME={name} inv shell --env {environment} --service {service}",
-        f"  remove: docker compose -p {name} down --volumes",
+        f"  remove: {by_hand(name)}",
     )

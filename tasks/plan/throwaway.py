@@ -241,6 +241,15 @@ def stale(stacks: Iterable[Found], gone: Callable[[str], bool], kept: bool = Fal
     return tuple(one for one in stacks if gone(one.holder) and (kept or not one.kept))
 
 
+def by_hand(name: str) -> str:
+    """Return the line that removes a stack by hand.
+
+    Away from the project: with its Compose file at hand, Compose removes the volumes by the names in there, of which
+    one that is written out is the running stack's, and leaves those that only the copy has.
+    """
+    return f"(cd / && docker compose -p {name} down --volumes --remove-orphans)"
+
+
 def removals(parts: Iterable[Owned]) -> Iterator[tuple[str, ...]]:
     """Yield the ``docker`` words that remove parts of stacks, in an order in which nothing is in use any more."""
     known = tuple(parts)

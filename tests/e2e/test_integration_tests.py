@@ -243,7 +243,7 @@ def test_a_stack_that_is_kept_stays_until_clean(made: Callable[..., Checkout], t
     env = {"SLIPWAY_REPORTS_DIR": str(tmp_path / "reports")}
     said = checkout.inv("test.integration", "--env", "dev", "--keep", **env).stderr
     name = next(line.split()[-1] for line in said.splitlines() if line.startswith("kept: "))
-    assert f"docker compose -p {name} down --volumes" in said
+    assert f"(cd / && docker compose -p {name} down --volumes --remove-orphans)" in said
     kept = copies(checkout.projects[0])
     checkout.inv("test.integration", "--env", "dev", **env)
     assert copies(checkout.projects[0]) == kept
