@@ -1,0 +1,181 @@
+"""A project in a git repository with profiles of its own, and what a week of releases asks of it."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.support import NOT_COPIED, ROOT, Checkout, docker, free_port, leftovers, remove
+
+from .load import Api
+from .repository import Repository
+
+STACKS = Path(__file__).parent / "stacks"
+_SERVICE = "com.docker.compose.service"
+
+
+@dataclass(kw_only=True)
+class Stack(Checkout):
+    """One stack: its checkout, its Compose project, its front door and how its rows are read.
+
+    ``project_path`` and ``envs_path`` are where the Compose project and the profiles are in the repository, ``rolled``
+    are the services whose releases interrupt nothing.
+    """
+
+    kind: str
+    project: str
+    repository: Repository
+    api: Api
+    query: tuple[str, ...]
+    database: str
+    project_path: str = "."
+    envs_path: str = "envs"
+    front: str = ""
+    local: dict[str, str] = field(default_factory=dict)
+    released: list[tuple[int, str]] = field(default_factory=list)  # releases, and what their service said of itself
+
+    def use(self, repository: Repository) -> None:
+        """Work in another checkout from now on; what is not tracked comes along."""
+        self.repository = repository
+        self.project_dir = repository.directory / self.project_path
+        self.envs_dir = repository.directory / self.envs_path
+        for path in sorted((ROOT / "envs").glob("base.local.env")):
+            shutil.copy(path, self.envs_dir)
+        self.settings()
+
+    def settings(self, **changed: str) -> None:
+        """Write the layer of the profile that is this machine's."""
+        self.local.update(changed)
+        lines = [f"{key}={value}" for key, value in self.local.items()]
+        (self.envs_dir / "staging.local.env").write_text("\n".join(lines) + "\n")
+
+    def says(self) -> str:
+        """Return what the running service says of its version; "" while it says nothing."""
+        with suppress(OSError, ValueError):  # before the first deploy there may be no certificate either
+            context = self.api.trust() if self.api.trust else None
+            url = f"{'https' if context else 'http'}://localhost:{self.api.port}/version"
+            with urllib.request.urlopen(url, context=context, timeout=5) as answer:
+                return str(answer.read().decode())
+        return ""
+
+    def running(self) -> dict[str, frozenset[str]]:
+        """Return the containers of each service that run, jobs left out."""
+        found: dict[str, set[str]] = {}
+        for one in self._containers():
+            if one["State"]["Running"] and one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True":
+                found.setdefault(one["Config"]["Labels"][_SERVICE], set()).add(one["Id"])
+        return {service: frozenset(ids) for service, ids in found.items()}
+
+    def _containers(self) -> list[dict[str, Any]]:
+        for _ in range(5):  # a container may go between the two
+            ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
+            with suppress(subprocess.CalledProcessError):
+                return list(json.loads(docker("inspect", *ids))) if ids else []
+        return []
+
+    def missing(self, written: list[str], patience: float = 10.0) -> int:
+        """Return how many of the rows that were answered 201 are not in the database."""
+        deadline = time.monotonic() + patience
+        while True:
+            left = set(written) - self._rows()
+            if not left or time.monotonic() > deadline:
+                return len(left)
+            time.sleep(0.5)
+
+    def _rows(self) -> set[str]:
+        for container in self.running().get(self.database, ()):
+            with suppress(subprocess.CalledProcessError):
+                return set(docker("exec", container, *self.query).splitlines())
+        return set()
+
+    def exec(self, service: str, *words: str) -> str:
+        """Run a command in the container of a service; "" when there is none."""
+        for container in self.running().get(service, ()):
+            return docker("exec", container, *words, check=False)
+        return ""
+
+    def left(self) -> list[str]:
+        """Return what is on the engine of this stack."""
+        images = docker("image", "ls", "-q", "--filter", f"reference={self.project}*/*").split()
+        return [*leftovers(self.project), *images, *_named(self.project)]
+
+    def remove(self) -> None:
+        """Remove all of it, without the help of what is being tested."""
+        remove(self.project)
+        for reference in (f"{self.project}*/*", f"{self.project}*"):
+            if names := docker("image", "ls", "--format", "{{.ID}}", "--filter", f"reference={reference}").split():
+                docker("image", "rm", "-f", *sorted(set(names)), check=False)
+
+
+def _named(project: str) -> list[str]:
+    """Return the networks and volumes that carry the project's name, labelled or not."""
+    return [
+        *docker("network", "ls", "-q", "--filter", f"name=^{project}_").split(),
+        *docker("volume", "ls", "-q", "--filter", f"name=^{project}_").split(),
+        *docker("ps", "-aq", "--filter", f"name=^/?{project}").split(),
+    ]
+
+
+def new_name(kind: str) -> str:
+    """Return the name of a Compose project that nobody else has."""
+    return f"life-{kind}-{uuid.uuid4().hex[:6]}"
+
+
+def local_images() -> dict[str, str]:
+    """Return what a stack's profile says about foreign images on a machine without a registry."""
+    layer = ROOT / "envs" / "base.local.env"
+    local = layer.exists() and "BASE_IMAGES=local" in layer.read_text()
+    return {"POSTGRES_IMAGE": "slipway-base/postgres:17"} if local else {}
+
+
+def foreign(base: Path, kind: str, copied: dict[str, str], more: dict[str, str] | None = None) -> Stack:
+    """Make a stack that is not ours in shape: Compose file, Dockerfiles, sources; ``copied`` names what goes where."""
+    project, directory = new_name(kind), base / "checkout"
+    shutil.copytree(STACKS / kind, directory, ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target in copied.items():
+        shutil.copytree(STACKS / source, directory / target, ignore=shutil.ignore_patterns("__pycache__"))
+    repository = Repository(directory)
+    repository.write("envs/base.env", "BASE_IMAGES_OVERRIDE=bases.yaml\nCOMPOSE_FILE=compose.yaml\n")
+    repository.write("envs/staging.env", f"HEALTH_TIMEOUT=40s\nMODE={kind}\n")
+    repository.write(".gitignore", "envs/*.local.env\n__pycache__/\nreports/\nbackups/\n.inv.lock\n")
+    port = free_port()
+    stack = Stack(
+        project_dir=directory, envs_dir=directory / "envs", projects=[project],
+        kind=kind, project=project, repository=repository,
+        api=Api(port, "/rows", "/rows"), database="db",
+        query=("psql", "-U", "shop", "-d", "shop", "-Atc", "SELECT key FROM rows"),
+        local={"COMPOSE_PROJECT_NAME": project, "PORT": str(port), "DB_PASSWORD": uuid.uuid4().hex,
+               "SESSION_KEY": uuid.uuid4().hex, **local_images(), **(more or {})},
+    )  # fmt: skip
+    repository.start("The first version")
+    repository.tag("v1.0.0")
+    stack.use(repository)
+    return stack
+
+
+@contextmanager
+def standing(make: Callable[[Path], Stack]) -> Iterator[Stack]:
+    """Make a stack in a directory of its own; whatever happens, nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="life-") as directory:
+        prepare(Path(directory))
+        stack = make(Path(directory))
+        try:
+            yield stack
+        finally:
+            stack.remove()
+    assert stack.left() == [], f"left behind: {stack.left()}"
+
+
+def prepare(base: Path) -> None:
+    """Have what deploys need on this machine: what `inv setup` makes, such as stand-ins for base images."""
+    shutil.copytree(ROOT / "docker_project", base / "setup" / "docker_project", ignore=NOT_COPIED)
+    shutil.copytree(ROOT / "envs", base / "setup" / "envs")
+    Checkout(base / "setup" / "docker_project", base / "setup" / "envs").inv("setup")

@@ -1,0 +1,27 @@
+"""The stacks that live through a week of releases, each with its steps: the sample's, and three of other shapes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.life.stack import Stack
+from tests.life.week import Step
+
+from . import plain, proxied, queue, sample
+
+
+@dataclass(frozen=True)
+class Life:
+    """How a stack is made, and its steps: the whole week, and the few that show whether a deploy works at all."""
+
+    make: Callable[[Path], Stack]
+    week: Sequence[Step]
+    short: Sequence[Step]
+
+
+LIVES = {
+    "sample": Life(sample.make, sample.WEEK, sample.SHORT),
+    "plain": Life(plain.make, plain.WEEK, plain.SHORT),
+    "queue": Life(queue.make, queue.WEEK, queue.SHORT),
+    "proxied": Life(proxied.make, proxied.WEEK, proxied.SHORT),
+}

@@ -1,0 +1,244 @@
+"""The sample stack: nothing of its week may cost a client a request, but for what the plan foresaw."""
+
+import json
+import shutil
+import ssl
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tests.e2e.support import NOT_COPIED, ROOT, free_port
+from tests.life.load import Api
+from tests.life.repository import Repository
+from tests.life.stack import Stack, new_name
+from tests.life.steps import (
+    NOTHING,
+    Change,
+    changed,
+    commit,
+    gone,
+    replaced,
+    second_clone,
+    taken_back,
+    together,
+    with_tag,
+    written,
+)
+from tests.life.week import KILLED, Step, back_to, killed, roll_back
+
+_KEPT = ("database", "nginx")
+_USERS = "docker_project/app/src/handlers/users.go"
+_STORE = "docker_project/app/src/models/store.go"
+_MIGRATIONS = "docker_project/database/migrations"
+_CONFIGURATION = "docker_project/nginx/conf/nginx.conf"
+_STACK = "docker_project/docker-compose.yml"
+_COMPOSE = "docker_project/docker-compose.prod.yml"
+_SERVICE = """
+  {name}:
+    image: ${{IMAGE_REPOSITORY:-slipway}}/app:${{IMAGE_TAG:-dev}}
+    restart: always
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    environment:
+      DB_HOST: database
+      DB_NAME: slipway
+      DB_USER: slipway
+      DB_PASSWORD_FILE: /run/secrets/database_password
+    secrets: [database_password]
+    networks: [backend, frontend]
+    ports: ["127.0.0.1:{port}:8000"]
+    depends_on:
+      migrate: {{condition: service_completed_successfully}}
+"""
+
+
+def make(base: Path) -> Stack:
+    """Make a repository of the sample stack; its secrets are outside, as a host has them."""
+    project, directory = new_name("sample"), base / "checkout"
+    shutil.copytree(
+        ROOT / "docker_project", directory / "docker_project",
+        ignore=lambda path, names: NOT_COPIED(path, names) | shutil.ignore_patterns(".cache")(path, names),
+    )  # fmt: skip
+    shutil.copytree(ROOT / "envs", directory / "envs", ignore=shutil.ignore_patterns("*.local.env"))
+    shutil.copy(ROOT / ".gitignore", directory)
+    repository = Repository(directory)
+    https, certificate = free_port(), base / "tls" / "tls.crt"
+    secrets = {"SECRETS_DIR": str(base / "secrets"), "TLS_DIR": str(base / "tls"), "SMOKE_CA": str(certificate)}
+    stack = Stack(
+        project_dir=directory / "docker_project", envs_dir=directory / "envs", projects=[project],
+        kind="sample", project=project, repository=repository, project_path="docker_project", database="database",
+        api=Api(https, "/api/users", "/api/users?limit=5", _user, lambda: _trusting(certificate, _stamp(certificate))),
+        query=("psql", "-U", "slipway", "-d", "slipway", "-Atc", "SELECT name FROM users"),
+        local={"COMPOSE_PROJECT_NAME": project, "IMAGE_REPOSITORY": project, "HTTP_PORT": str(free_port()),
+               "HTTPS_PORT": str(https), **secrets},
+    )  # fmt: skip
+    repository.start("The first version")
+    repository.tag("v1.0.0")
+    stack.use(repository)
+    _make_secrets(stack)
+    return stack
+
+
+def _make_secrets(stack: Stack) -> None:
+    """Let setup make them, as it does for development: nothing makes those of staging."""
+    layer = stack.envs_dir / "dev.local.env"
+    keys = ("COMPOSE_PROJECT_NAME", "SECRETS_DIR", "TLS_DIR")
+    layer.write_text("".join(f"{key}={stack.local[key]}\n" for key in keys))
+    stack.inv("setup", SLIPWAY_ENV="dev")
+    layer.unlink()
+
+
+def _user(key: str) -> str:
+    return json.dumps({"name": key, "email": f"{key}@example.net"})
+
+
+def _stamp(certificate: Path) -> float:
+    return certificate.stat().st_mtime if certificate.exists() else 0.0
+
+
+@cache
+def _trusting(certificate: Path, _changed: float) -> ssl.SSLContext:
+    """Return what trusts the certificate, and those that it replaced."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    for former in certificate.parent.glob("former*.crt"):
+        context.load_verify_locations(cafile=str(former))
+    return context
+
+
+def _code(stack: Stack) -> None:
+    stack.repository.append(_USERS, f"\nvar _ = {len(stack.repository.head)}\n")
+
+
+def _column(number: str, name: str) -> Change:
+    text = f"-- +goose Up\nALTER TABLE users ADD COLUMN {name} text NOT NULL DEFAULT '';\n"
+    text += f"-- +goose Down\nALTER TABLE users DROP COLUMN {name};\n"
+    return written(f"{_MIGRATIONS}/{number}_{name}.sql", text)
+
+
+_COLUMN_AND_CODE = together(
+    _column("004", "motto"), replaced(_STORE, "WHERE id = $1", "WHERE motto IS NOT NULL AND id = $1")
+)
+_WRONG_MIGRATION = written(f"{_MIGRATIONS}/005_wrong.sql", "-- +goose Up\nALTER TABLE nowhere ADD COLUMN wrong text;\n")
+_EXIT = written("docker_project/app/src/broken.go", 'package main\n\nimport "os"\n\nfunc init() { os.Exit(7) }\n')
+
+
+def _beside(stack: Stack) -> None:
+    text = _SERVICE.format(name="beside", port=free_port())
+    stack.repository.replace(_COMPOSE, "\n  nginx:\n", f"{text}\n  nginx:\n")
+
+
+def _not_beside(stack: Stack) -> None:
+    text = (stack.repository.directory / _COMPOSE).read_text()
+    stack.repository.replace(_COMPOSE, text[text.index("\n  besides:") : text.index("\n  nginx:")], "")
+
+
+_NETWORK = together(
+    replaced(_STACK, "networks: [frontend, backend]\n    mem", "networks: [frontend, backend, metrics]\n    mem"),
+    replaced(_STACK, "\n  backend:\n    internal", "\n  metrics:\n    internal: true\n  backend:\n    internal"),
+)
+_OPEN_NETWORK = replaced(_STACK, "\n  backend:\n    internal: true\n", "\n  backend:\n")
+
+
+def _certificate(stack: Stack) -> None:
+    """Put another certificate and key in place by rename, as tools do; the former one is still trusted by clients."""
+    directory = Path(stack.local["TLS_DIR"])
+    number = len(list(directory.glob("former*.crt")))
+    shutil.copy(directory / "tls.crt", directory / f"former{number}.crt")
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
+            str(directory / "new.key"), "-out", str(directory / "new.crt")]  # fmt: skip
+    subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    for kind in ("key", "crt"):
+        new = directory / f"new.{kind}"
+        new.chmod(0o644)
+        new.replace(directory / f"tls.{kind}")
+
+
+def _presented(stack: Stack) -> str:
+    """Return what is wrong when nginx presents another certificate than the file has."""
+    wanted = (Path(stack.local["TLS_DIR"]) / "tls.crt").read_text().strip()
+    found = ssl.get_server_certificate(("127.0.0.1", stack.api.port), timeout=5).strip()
+    return "" if found == wanted else "the former certificate is presented"
+
+
+def _comment(stack: Stack) -> None:
+    stack.repository.append(_CONFIGURATION, "# A comment.\n")
+
+
+def _same_configuration(stack: Stack) -> str:
+    found = stack.exec("nginx", "cat", "/etc/nginx/conf/nginx.conf")
+    return (
+        "" if found == (stack.repository.directory / _CONFIGURATION).read_text().strip() else "nginx has the old file"
+    )
+
+
+def _header(stack: Stack) -> None:
+    stack.repository.append("docker_project/nginx/conf/api.conf", 'add_header X-Week "2" always;\n')
+
+
+def _has_header(stack: Stack) -> str:
+    found = stack.exec("nginx", "curl", "-si", "http://127.0.0.1:8081/health")
+    return "" if "x-week: 2" in found.lower() else "nginx was not reloaded"
+
+
+def _log_level(stack: Stack) -> None:
+    stack.repository.replace("envs/staging.env", "HEALTH_TIMEOUT", "LOG_LEVEL=debug\nHEALTH_TIMEOUT")
+
+
+def _kept(name: str, change: Change, serves: str = "new") -> Step:
+    """Return a step that must not touch database and proxy."""
+    return Step(name, commit(change, name), kept=_KEPT, serves=serves)
+
+
+CODE = _kept("code", _code)
+COLUMN = _kept("a migration adds a column", _column("003", "nickname"), serves="")
+FAILING = Step("a migration fails", commit(_WRONG_MIGRATION, "Wrong"), code=(4,), kept=(*_KEPT, "app"), serves="old")
+COMMENT = Step(
+    "a comment in nginx.conf", commit(_comment, "Say something"), kept=_KEPT, check=_same_configuration
+)  # fmt: skip
+BACK = Step("roll back one", act=roll_back(1), kept=_KEPT, check=back_to(1))
+
+WEEK = (
+    NOTHING,
+    CODE,
+    Step("a version tag", with_tag("v1.1.0"), kept=_KEPT, check=changed("1.1.0")),
+    NOTHING,
+    COLUMN,
+    _kept("a migration and code", _COLUMN_AND_CODE),
+    FAILING,
+    Step("the migration is taken back", taken_back, kept=_KEPT),
+    NOTHING,
+    Step("an image that does not start", commit(_EXIT, "Exit"), code=(4,), kept=_KEPT, serves="old"),
+    Step("the image is taken back", taken_back, kept=_KEPT),
+    Step("configuration: the log level", commit(_log_level, "More log"), kept=_KEPT),
+    NOTHING,
+    COMMENT,
+    Step("proxy configuration: a header", commit(_header, "A header"), kept=_KEPT, check=_has_header),
+    _kept("one service more, with a port", _beside, serves=""),
+    Step("it is renamed", commit(replaced(_COMPOSE, "\n  beside:", "\n  besides:"), "Rename"),
+         kept=_KEPT, may_interrupt=True, check=gone("beside", "besides")),
+    Step("it is removed", commit(_not_beside, "Remove"), kept=_KEPT,
+        check=gone("besides")),
+    NOTHING,
+    _kept("one network more", _NETWORK, serves=""),
+    Step("a network is internal no more", commit(_OPEN_NETWORK, "Open"), may_interrupt=True),
+    Step("another certificate", _certificate, may_interrupt=True, kept=("database",), check=_presented),
+    NOTHING,
+    _kept("code again", _code),
+    BACK,
+    Step("forward again", kept=_KEPT),
+    Step("roll back two", act=roll_back(2), kept=_KEPT, check=back_to(2)),
+    Step("forward from there", kept=_KEPT),
+    NOTHING,
+    Step("killed at its first container", commit(_code, "Code"), act=killed(), code=KILLED, kept=_KEPT),
+    Step("deployed after that", kept=_KEPT),
+    Step("killed at its fourth", commit(_code, "Code"), act=killed(3), code=KILLED, kept=_KEPT),
+    Step("deployed after that, too", kept=_KEPT),
+    NOTHING,
+    Step("a second clone, the same commit", second_clone, code=(0, 3), kept=(*_KEPT, "app"), serves="old"),
+    Step("code from the second clone", commit(_code, "Code"), code=(0, 3), kept=("database",)),
+)  # fmt: skip
+
+
+SHORT = (CODE, COLUMN, NOTHING, COMMENT, BACK, FAILING)

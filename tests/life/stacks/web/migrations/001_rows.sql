@@ -1,0 +1,4 @@
+CREATE TABLE rows (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text NOT NULL UNIQUE
+);
