@@ -9,6 +9,8 @@ from .errors import InputError
 
 # A file's tests share a stack, so a file stays with one process.
 _SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+# A week of one stack beside that of another; more at once would measure how busy the machine is.
+_BESIDE = ("--numprocesses=2", "--maxschedchunk=1")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def steps(root: str, dockerfiles: Sequence[str]) -> tuple[Check, ...]:
         Check("unit", module("pytest", "tests/unit", "-q")),
         Check("contract", module("pytest", "tests/contract", "-q"), fast=False),
         Check("e2e", module("pytest", "tests/e2e", "-q", *_SPREAD), fast=False),
+        Check("life", module("pytest", "tests/life", "-q", *_BESIDE), fast=False),
     )
 
 

@@ -171,7 +171,8 @@ def standing(make: Callable[[Path], Stack]) -> Iterator[Stack]:
             yield stack
         finally:
             stack.remove()
-    assert stack.left() == [], f"left behind: {stack.left()}"
+            if left := stack.left():
+                raise AssertionError(f"left behind by {stack.project}: {' '.join(left)}")
 
 
 def prepare(base: Path) -> None:

@@ -82,7 +82,7 @@ class Row:
         )  # fmt: skip
 
 
-ALL = "all of it"
+ALL, CLEAN = "all of it", "removed by its own task"
 HEADERS = (
     "STACK", "STEP", "EXIT", "WANTED", "REQUESTS", "LOST", "FORESEEN", "WRITES", "MISSING", "SECONDS", "RECREATED",
     "VERDICT",
@@ -298,9 +298,10 @@ def live(stack: Stack, steps: Sequence[Step], rate: float = RATE, told: Callable
             week.step(step)
             if told:
                 told(week.rows[-1])
-    week.rows.append(_end(week))
-    if told:
-        told(week.rows[-1])
+    for last in (_end(week), _clean(week)):
+        week.rows.append(last)
+        if told:
+            told(last)
     return week
 
 
@@ -316,4 +317,14 @@ def _end(week: Week) -> Row:
     return Row(
         week.stack.kind, ALL, 0, "0", mark.answered + mark.lost, mark.lost, (), mark.written, missing,
         sum(row.seconds for row in week.rows), (), faults,
+        tuple(week.load.failures[mark.lost - between :]),
     )  # fmt: skip
+
+
+def _clean(week: Week) -> Row:
+    """Return the row of the task that removes a stack, and what it left behind."""
+    stack, began = week.stack, time.monotonic()
+    done = task(stack, "clean", "--env", ENVIRONMENT, "--images", "--volumes", "--yes", "--wait", "90s")
+    seconds, left = time.monotonic() - began, stack.left()
+    faults = [*_ended(Step(CLEAN), done), *([f"left behind: {len(left)} things"] if left else [])]
+    return Row(stack.kind, CLEAN, done.code, "0", 0, 0, (), 0, 0, seconds, (), tuple(faults))

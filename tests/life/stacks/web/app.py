@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import store
@@ -54,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         key = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         self._carefully(201, lambda: save(key))
 
-    def _carefully(self, status, work) -> None:
+    def _carefully(self, status: int, work: Callable[[], object]) -> None:
         try:
             found = work()
         except Exception as error:
@@ -82,6 +83,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that went away."""
 
 
 def main() -> None:

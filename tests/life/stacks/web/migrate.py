@@ -33,4 +33,7 @@ def main() -> None:
         sys.stdout.write(f"applied {path.name}\n")
 
 
-main()
+try:
+    main()
+except psycopg2.Error as error:
+    sys.exit(f"migrate: {error}")

@@ -1,13 +1,13 @@
-"""The rows in PostgreSQL; a connection that broke is opened again once."""
+"""The rows in PostgreSQL. Connections are kept; one that broke is replaced once."""
 
 import os
-import threading
+import queue
 from collections.abc import Callable
 from typing import Any
 
 import psycopg2
 
-_LOCAL = threading.local()
+_FREE: queue.LifoQueue[Any] = queue.LifoQueue(16)
 
 
 def connect() -> Any:
@@ -19,18 +19,20 @@ def connect() -> Any:
 
 def _ask(query: str, values: tuple[object, ...], read: Callable[[Any], Any]) -> Any:
     try:
-        return _once(query, values, read)
-    except (psycopg2.OperationalError, psycopg2.InterfaceError):
-        _LOCAL.connection = None
-        return _once(query, values, read)
+        return _once(_FREE.get_nowait(), query, values, read)
+    except (queue.Empty, psycopg2.OperationalError, psycopg2.InterfaceError):
+        return _once(connect(), query, values, read)
 
 
-def _once(query: str, values: tuple[object, ...], read: Callable[[Any], Any]) -> Any:
-    if getattr(_LOCAL, "connection", None) is None:
-        _LOCAL.connection = connect()
-    with _LOCAL.connection.cursor() as cursor:
+def _once(connection: Any, query: str, values: tuple[object, ...], read: Callable[[Any], Any]) -> Any:
+    with connection.cursor() as cursor:
         cursor.execute(query, values)
-        return read(cursor)
+        found = read(cursor)
+    try:
+        _FREE.put_nowait(connection)
+    except queue.Full:
+        connection.close()
+    return found
 
 
 def add(key: str) -> None:
