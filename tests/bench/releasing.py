@@ -1,7 +1,7 @@
-"""Releasing under load: requests lost by deploys and by plain Compose, latency, and how long a way back takes.
+"""Releasing under load: what deploys and plain Compose cost clients that read and write, and how long a way back takes.
 
-`python -m tests.bench.releasing [DEPLOYS]`: so many deploys, 20 unless told. Every deploy brings a changed service. Its
-images are built before, so that the compiler does not compete with what is measured.
+`python -m tests.bench.releasing [DEPLOYS]`: so many deploys, 20 unless told, each of a commit that changes the service.
+Its images are built before, so that the compiler does not compete with what is measured.
 """
 
 import json
@@ -9,97 +9,120 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 
-from tests.bench.measure import Figure, docker, sample_stack, seconds
-from tests.e2e.support import Sample
-from tests.e2e.traffic import Traffic, traffic
+from tests.bench.measure import Figure, docker, seconds
+from tests.life.load import Load, load
+from tests.life.stack import Stack, standing
+from tests.life.stacks.sample import code, make
+from tests.life.week import ENVIRONMENT, deploy
 
 _DEPLOYS, _RATE = 20, 200.0
 _IDLE = 10.0  # seconds
 
 
+@dataclass
+class _Found:
+    """What became of all deploys of a kind."""
+
+    seconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)  # of each deploy that failed, why
+
+    def add(self, one: Load) -> None:
+        """Add what became of one."""
+        self.seconds += one.seconds
+        self.failures += one.failures
+        self.written += one.written
+
+    def percentile(self) -> float:
+        """Return the 99th percentile of the times, in seconds."""
+        ordered = sorted(self.seconds)
+        return ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
+
+    def said(self) -> str:
+        """Return it in words."""
+        whole = len(self.seconds) + len(self.failures)
+        return f"{len(self.failures)} of {whole} failed, p99 {self.percentile() * 1000:.0f} ms"
+
+
 def run(deploys: int = _DEPLOYS) -> list[Figure]:
     """Measure and return the figures."""
-    with sample_stack("release") as sample:
-        sample.inv("setup", "deploy.staging")
-        port = _port(sample)
-        with traffic(port, sample.certificate, _RATE) as idle:
+    with standing(make) as stack:
+        if (first := deploy(stack)).code:
+            sys.exit(f"the first deploy failed: {first.words}")
+        idle = _Found()
+        with load(stack.api, _RATE) as quiet:
             time.sleep(_IDLE)
-        ours, theirs = _ours(sample, port, deploys), _by_hand(sample, port, deploys)
-        print(f"load average {os.getloadavg()[0]:.1f}; idle {_said(idle)}")
-        print(f"{deploys} deploys: {_said(ours)}; {deploys} times plain Compose: {_said(theirs)}")
-        for line in ours.failures[:10]:
-            print(f"lost: {line}")
+        idle.add(quiet)
+        ours, theirs = _ours(stack, deploys), _by_hand(stack, deploys)
+        missing = stack.missing([*idle.written, *ours.written], 30.0)
+        print(f"load average {os.getloadavg()[0]:.1f}; idle {idle.said()}")
+        print(f"{deploys} deploys: {ours.said()}; {deploys} times plain Compose: {theirs.said()}")
+        for line in [*ours.ended[:3], *(f"lost: {line}" for line in ours.failures[:10])]:
+            print(line)
         return [
+            Figure(f"of {deploys} deploys of a commit each, those that failed", len(ours.ended), 1, 0.0, "deploys"),
             Figure(f"requests lost by {deploys} deploys ÷ by plain Compose", len(ours.failures),
                    max(len(theirs.failures), 1), 0.0, "requests"),
-            Figure("p99 during deploys ÷ p99 idle", ours.percentile(0.99), idle.percentile(0.99), 3.0),
-            Figure("roll back, from Enter to the old version served ÷ 10 s", _way_back(sample), 10.0, 1.0),
+            Figure(f"rows answered 201 that are missing after {deploys} deploys", missing, 1, 0.0, "rows"),
+            Figure("p99 during deploys ÷ p99 idle", ours.percentile(), idle.percentile(), 3.0),
+            Figure("roll back, from Enter to the old version served ÷ 10 s", _way_back(stack), 10.0, 1.0),
         ]  # fmt: skip
 
 
-def _said(found: Traffic) -> str:
-    return f"{len(found.failures)} of {found.requests} failed, p99 {found.percentile(0.99) * 1000:.0f} ms"
+def _change(stack: Stack) -> None:
+    """Commit another version of the service and build it."""
+    code(stack)
+    stack.repository.commit("Code")
+    stack.inv("build", "--env", ENVIRONMENT, "--service", "app")
 
 
-def _port(sample: Sample) -> int:
-    text = (sample.envs_dir / "staging.local.env").read_text()
-    return int(dict(line.split("=", 1) for line in text.splitlines() if "=" in line)["HTTPS_PORT"])
-
-
-def _change(sample: Sample, number: int) -> None:
-    """Change the service and build it."""
-    handler = sample.project_dir / "app" / "src" / "handlers" / "users.go"
-    handler.write_text(handler.read_text() + f"\nvar _ = {number}\n")
-    sample.inv("build", "--env", "staging", "--service", "app")
-
-
-def _ours(sample: Sample, port: int, deploys: int) -> Traffic:
-    total = Traffic()
-    for number in range(deploys):
-        _change(sample, number)
-        with traffic(port, sample.certificate, _RATE) as found:
-            sample.inv("deploy.staging")
-        _add(total, found)
+def _ours(stack: Stack, deploys: int) -> _Found:
+    total = _Found()
+    for _ in range(deploys):
+        _change(stack)
+        with load(stack.api, _RATE) as found:
+            done = deploy(stack)
+            time.sleep(1.0)  # what becomes of the connections that the proxy keeps belongs to it
+        total.add(found)
+        total.ended += [f"exit {done.code}: {done.words}"] if done.code else []
     return total
 
 
-def _by_hand(sample: Sample, port: int, deploys: int) -> Traffic:
-    values = {one["key"]: one["value"] for one in sample.json("env.show", "staging")["values"]}
-    env, total = {**os.environ, **values}, Traffic()
-    for number in range(deploys):
-        _change(sample, deploys + number)
-        with traffic(port, sample.certificate, _RATE) as found:
-            seconds(["docker", "compose", "up", "-d", "--wait", "--no-build"], env, str(sample.project_dir))
-        _add(total, found)
+def _by_hand(stack: Stack, deploys: int) -> _Found:
+    values = {one["key"]: one["value"] for one in stack.json("env.show", ENVIRONMENT)["values"]}
+    env, total = {**os.environ, **values}, _Found()
+    for _ in range(deploys):
+        _change(stack)
+        with load(stack.api, _RATE) as found:
+            seconds(["docker", "compose", "up", "-d", "--wait", "--no-build"], env, str(stack.project_dir))
+        total.add(found)
     return total
 
 
-def _add(total: Traffic, found: Traffic) -> None:
-    total.seconds += found.seconds
-    total.failures += found.failures
-
-
-def _way_back(sample: Sample) -> float:
-    """Return how long it takes from the command until the proxy is led to the image of before."""
-    _change(sample, 10_000)
-    sample.inv("deploy.staging")
-    known = sample.json("deploy.history", "--env", "staging")["releases"]
-    now = known[0]["images"]["app"]
-    project = f"{sample.project}-staging"
-    argv = sample.command("deploy.rollback", "--env", "staging", "--yes")
+def _way_back(stack: Stack) -> float:
+    """Return how long it takes from the command until the proxy is led to the image of before; infinite if it fails."""
+    _change(stack)
+    if (done := deploy(stack)).code:
+        print(f"no way back was measured: {done.words}")
+        return float("inf")
+    now = stack.json("deploy.history", "--env", ENVIRONMENT)["releases"][0]["images"]["app"]
+    argv = stack.command("deploy.rollback", "--env", ENVIRONMENT, "--yes")
     started = time.perf_counter()
     with subprocess.Popen(
-        argv, env=sample.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as task:
-        while _led_to(project) == now:
-            if task.poll():
-                sys.exit(f"the roll back failed: {task.communicate()[1].decode()[-2000:]}")
+        argv, env=stack.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as running:
+        while _led_to(stack.project) == now:
+            if running.poll():
+                print(f"the roll back failed: {running.communicate()[1].decode()[-2000:]}")
+                break
             time.sleep(0.05)
         took = time.perf_counter() - started
-        task.communicate()
+        running.communicate()
     print(f"roll back done, with its watch and the old workers gone, after {time.perf_counter() - started:.1f} s")
-    return took
+    return took if running.returncode == 0 else float("inf")
 
 
 def _led_to(project: str) -> str:
@@ -110,5 +133,7 @@ def _led_to(project: str) -> str:
 
 
 if __name__ == "__main__":
-    for figure in run(int(sys.argv[1]) if len(sys.argv) > 1 else _DEPLOYS):
+    figures = run(int(sys.argv[1]) if len(sys.argv) > 1 else _DEPLOYS)
+    for figure in figures:
         print(figure.line())
+    sys.exit(any(figure.ratio > figure.bar for figure in figures))

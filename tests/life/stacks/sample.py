@@ -106,7 +106,7 @@ def _trusting(certificate: Path, _changed: float) -> ssl.SSLContext:
     return context
 
 
-def _code(stack: Stack) -> None:
+def code(stack: Stack) -> None:
     stack.repository.append(_USERS, f"\nvar _ = {len(stack.repository.head)}\n")
 
 
@@ -191,7 +191,7 @@ def _kept(name: str, change: Change, serves: str = "new") -> Step:
     return Step(name, commit(change, name), kept=_KEPT, serves=serves)
 
 
-CODE = _kept("code", _code)
+CODE = _kept("code", code)
 COLUMN = _kept("a migration adds a column", _column("003", "nickname"), serves="")
 FAILING = Step("a migration fails", commit(_WRONG_MIGRATION, "Wrong"), code=(4,), kept=(*_KEPT, "app"), serves="old")
 COMMENT = Step(
@@ -225,19 +225,19 @@ WEEK = (
     Step("a network is internal no more", commit(_OPEN_NETWORK, "Open"), may_interrupt=True),
     Step("another certificate", _certificate, may_interrupt=True, kept=("database",), check=_presented),
     NOTHING,
-    _kept("code again", _code),
+    _kept("code again", code),
     BACK,
     Step("forward again", kept=_KEPT),
     Step("roll back two", act=roll_back(2), kept=_KEPT, check=back_to(2)),
     Step("forward from there", kept=_KEPT),
     NOTHING,
-    Step("killed at its first container", commit(_code, "Code"), act=killed(), code=KILLED, kept=_KEPT),
+    Step("killed at its first container", commit(code, "Code"), act=killed(), code=KILLED, kept=_KEPT),
     Step("deployed after that", kept=_KEPT),
-    Step("killed at its fourth", commit(_code, "Code"), act=killed(3), code=KILLED, kept=_KEPT),
+    Step("killed at its fourth", commit(code, "Code"), act=killed(3), code=KILLED, kept=_KEPT),
     Step("deployed after that, too", kept=_KEPT),
     NOTHING,
     Step("a second clone, the same commit", second_clone, code=(0, 3), kept=(*_KEPT, "app"), serves="old"),
-    Step("code from the second clone", commit(_code, "Code"), code=(0, 3), kept=("database",)),
+    Step("code from the second clone", commit(code, "Code"), code=(0, 3), kept=("database",)),
 )  # fmt: skip
 
 
