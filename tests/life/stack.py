@@ -26,8 +26,7 @@ _SERVICE = "com.docker.compose.service"
 class Stack(Checkout):
     """One stack: its checkout, its Compose project, its front door and how its rows are read.
 
-    ``project_path`` and ``envs_path`` are where the Compose project and the profiles are in the repository, ``rolled``
-    are the services whose releases interrupt nothing.
+    ``project_path`` and ``envs_path`` are where the Compose project and the profiles are in the repository.
     """
 
     kind: str
@@ -38,8 +37,8 @@ class Stack(Checkout):
     database: str
     project_path: str = "."
     envs_path: str = "envs"
-    front: str = ""
     local: dict[str, str] = field(default_factory=dict)
+    replicas: dict[str, int] = field(default_factory=dict)  # of services that have more than one
     released: list[tuple[int, str]] = field(default_factory=list)  # releases, and what their service said of itself
 
     def use(self, repository: Repository) -> None:

@@ -81,3 +81,8 @@ def together(*changes: Change) -> Change:
             one(stack)
 
     return change
+
+
+def replicas(**counts: int) -> Change:
+    """Return a change of what is expected: so many containers of services."""
+    return lambda stack: stack.replicas.update(counts)

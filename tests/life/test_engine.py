@@ -64,6 +64,7 @@ class _Stack:
         self.containers: dict[str, frozenset[str]] = {"web": frozenset({"w1"}), "db": frozenset({"d1"})}
         self.version = "one"
         self.released: list[tuple[int, str]] = []
+        self.replicas: dict[str, int] = {}
 
     def running(self) -> dict[str, frozenset[str]]:
         return dict(self.containers)

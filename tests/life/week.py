@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.e2e.support import DOCKER
@@ -124,17 +124,19 @@ def deploy(stack: Stack) -> Done:
     return task(stack, *DEPLOY)
 
 
-def roll_back(releases: int) -> Act:
-    """Go back so many releases."""
+@dataclass(frozen=True)
+class RollBack:
+    """Goes back so many releases."""
 
-    def act(stack: Stack) -> Done:
-        if len(stack.released) <= releases:
+    releases: int
+
+    def __call__(self, stack: Stack) -> Done:
+        """Roll back; by its number where it is not the release before."""
+        if len(stack.released) <= self.releases:
             return Done(-1, {}, f"only {len(stack.released)} releases were made")
-        target, _ = stack.released[-1 - releases]
-        words = ("--to", str(target)) if releases > 1 else ()
+        target, _ = stack.released[-1 - self.releases]
+        words = ("--to", str(target)) if self.releases > 1 else ()
         return task(stack, "deploy.rollback", "--env", ENVIRONMENT, "--yes", "--json", "--wait", "90s", *words)
-
-    return act
 
 
 def killed(skip: int = 0) -> Act:
@@ -178,21 +180,15 @@ class Week:
     load: Load | None = None
     rows: list[Row] = field(default_factory=list)
     foreseen: set[str] = field(default_factory=set)
-
-    def first(self, step: Step) -> None:
-        """Deploy for the first time: nothing serves yet."""
-        self.rows.append(self._take(step, Mark(0, 0, 0)))
+    begun: Mark = field(default_factory=lambda: Mark(0, 0, 0))
 
     def step(self, step: Step) -> None:
-        """Take one step under load."""
-        assert self.load
-        self.rows.append(self._take(step, self.load.mark()))
-
-    def _take(self, step: Step, start: Mark) -> Row:
+        """Take one step, under load if there is one; what is lost until the next one begins is its own."""
         before, said = self.stack.running(), self.stack.says()
         if step.change:
             step.change(self.stack)
-        foreseen = self._plan() if step.act in (None, deploy) else tuple(sorted(self.foreseen))
+        # Of a roll back no plan tells; what was foreseen on the way forward is on the way back, too.
+        foreseen = tuple(sorted(self.foreseen)) if isinstance(step.act, RollBack) else self._plan()
         began = time.monotonic()
         done = (step.act or deploy)(self.stack)
         seconds = time.monotonic() - began
@@ -200,25 +196,29 @@ class Week:
         after, says = self.stack.running(), self.stack.says()
         faults = [
             *_ended(step, done),
-            *_containers(step, before, after),
+            *_containers(step, before, after, self.stack.replicas),
             *_served(step, said, says),
             *([found] if step.check and (found := step.check(self.stack)) else []),
         ]
-        if step.act in (None, deploy):
-            self._remember(done, says)
-        end = self.load.mark() if self.load else start
-        lost, keys = end.lost - start.lost, self.load.written[start.written : end.written] if self.load else []
+        self._remember(step, done, says)
+        start, keys = self.begun, self._written()
         missing = self.stack.missing(keys)
+        end = self.load.mark() if self.load else start
+        self.begun, lost = replace(end, written=start.written + len(keys)), end.lost - start.lost
         if lost and not (step.may_interrupt and foreseen):
             faults.append(f"{lost} lost" + (", not foreseen" if step.may_interrupt else ""))
         if missing:
             faults.append(f"{missing} rows missing")
-        return Row(
+        row = Row(
             self.stack.kind, step.name, done.code, "/".join(str(one) for one in step.code),
             end.answered - start.answered + lost, lost, foreseen, len(keys), missing, seconds,
             _changes(before, after), tuple(faults),
             tuple(self.load.failures[start.lost : end.lost]) if self.load else (),
         )  # fmt: skip
+        self.rows.append(row)
+
+    def _written(self) -> list[str]:
+        return self.load.written[self.begun.written :] if self.load else []
 
     def _plan(self) -> tuple[str, ...]:
         """Return the services that the plan says are interrupted."""
@@ -227,9 +227,10 @@ class Week:
         self.foreseen |= found
         return tuple(sorted(found))
 
-    def _remember(self, done: Done, says: str) -> None:
+    def _remember(self, step: Step, done: Done, says: str) -> None:
         release = done.document.get("release")
-        if done.code == 0 and done.document.get("outcome") == "deployed" and isinstance(release, int):
+        forward = not isinstance(step.act, RollBack)
+        if forward and done.code == 0 and done.document.get("outcome") == "deployed" and isinstance(release, int):
             self.stack.released.append((release, says))
 
 
@@ -244,17 +245,21 @@ def _ended(step: Step, done: Done) -> list[str]:
     return faults
 
 
-def _containers(step: Step, before: dict[str, frozenset[str]], after: dict[str, frozenset[str]]) -> list[str]:
+def _containers(
+    step: Step, before: dict[str, frozenset[str]], after: dict[str, frozenset[str]], replicas: dict[str, int]
+) -> list[str]:
     kept = tuple(before) if step.outcome == "unchanged" else step.kept
     anew = [name for name in kept if before.get(name) != after.get(name)]
-    twice = [f"{len(ids)} containers of {name}" for name, ids in after.items() if len(ids) > 1]
+    counts = {name: len(ids) for name, ids in after.items() if len(ids) != replicas.get(name, 1)}
+    twice = [f"{count} containers of {name}" for name, count in counts.items()]
     # Half-way is where a killed one may be; the step after that may not.
     return [*([f"not kept: {' '.join(sorted(anew))}"] if anew else []), *(twice if step.code != KILLED else [])]
 
 
 def _served(step: Step, before: str, after: str) -> list[str]:
     if not after and before:
-        return ["nothing is served"]
+        # Half-way, a stack without rollouts may be down.
+        return [] if step.code == KILLED and step.may_interrupt else ["nothing is served"]
     if step.serves == "old" and before != after:
         return ["another version serves than before"]
     return ["the version from before serves"] if step.serves == "new" and before == after else []
@@ -288,7 +293,7 @@ def back_to(releases: int) -> Callable[[Stack], str]:
 def live(stack: Stack, steps: Sequence[Step], rate: float = RATE, told: Callable[[Row], None] | None = None) -> Week:
     """Take a stack through its steps under one load; at its end all rows are looked for once more."""
     week = Week(stack)
-    week.first(FIRST)
+    week.step(FIRST)
     if told:
         told(week.rows[-1])
     if week.rows[0].code != 0:
@@ -310,7 +315,7 @@ def _end(week: Week) -> Row:
     assert week.load
     missing = week.stack.missing(week.load.written, 30.0)
     mark = week.load.mark()
-    between = mark.lost - sum(row.lost for row in week.rows)  # none, as steps follow each other at once
+    between = mark.lost - week.begun.lost
     wrong = sum(1 for row in week.rows if row.faults)
     found = ((missing, "rows missing"), (between, "lost at the end"), (wrong, "steps not as wanted"))
     faults = tuple(f"{number} {what}" for number, what in found if number)

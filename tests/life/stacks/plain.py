@@ -17,7 +17,7 @@ from tests.life.steps import (
     with_tag,
     written,
 )
-from tests.life.week import KILLED, Step, back_to, killed, roll_back
+from tests.life.week import KILLED, RollBack, Step, back_to, killed
 
 APP = "web/app.py"
 _KEPT = ("db", "stats")
@@ -57,7 +57,7 @@ CRASH = Step(
     kept=("db",),
     serves="old",
 )
-BACK = Step("roll back one", act=roll_back(1), may_interrupt=True, kept=_KEPT, check=back_to(1))
+BACK = Step("roll back one", act=RollBack(1), may_interrupt=True, kept=_KEPT, check=back_to(1))
 
 WEEK = (
     NOTHING,
@@ -107,7 +107,7 @@ WEEK = (
     _code("3"),
     BACK,
     Step("forward again", may_interrupt=True, kept=("db",)),
-    Step("roll back two", act=roll_back(2), may_interrupt=True, kept=("db",), check=back_to(2)),
+    Step("roll back two", act=RollBack(2), may_interrupt=True, kept=("db",), check=back_to(2)),
     Step("forward from there", may_interrupt=True, kept=("db",)),
     Step(
         "killed",

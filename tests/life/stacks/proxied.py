@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.life.stack import Stack, foreign
 from tests.life.steps import NOTHING, changed, commit, replaced, second_clone, set_value, taken_back, together, written
-from tests.life.week import KILLED, Step, back_to, killed, roll_back, task
+from tests.life.week import KILLED, RollBack, Step, back_to, killed, task
 
 _APP = "web/app.py"
 _PROXY = "edge/conf/haproxy.cfg"
@@ -97,9 +97,9 @@ WEEK = (
     ),
     NOTHING,
     _code("3"),
-    Step("roll back one", act=roll_back(1), kept=_KEPT, check=back_to(1)),
+    Step("roll back one", act=RollBack(1), kept=_KEPT, check=back_to(1)),
     Step("forward again", kept=_KEPT),
-    Step("roll back two", act=roll_back(2), kept=_KEPT, check=back_to(2)),
+    Step("roll back two", act=RollBack(2), kept=_KEPT, check=back_to(2)),
     Step("forward from there", kept=_KEPT),
     Step("killed", commit(replaced(_APP, 'CODE = "', 'CODE = "4'), "Code"), act=killed(1), code=KILLED, kept=_KEPT),
     Step("deployed after that", kept=_KEPT),

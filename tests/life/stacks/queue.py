@@ -4,8 +4,19 @@ import uuid
 from pathlib import Path
 
 from tests.life.stack import Stack, foreign
-from tests.life.steps import NOTHING, changed, commit, replaced, second_clone, set_value, taken_back, together, written
-from tests.life.week import KILLED, Step, back_to, killed, roll_back
+from tests.life.steps import (
+    NOTHING,
+    changed,
+    commit,
+    replaced,
+    replicas,
+    second_clone,
+    set_value,
+    taken_back,
+    together,
+    written,
+)
+from tests.life.week import KILLED, RollBack, Step, back_to, killed
 
 _APP = "web/app.py"
 _KEPT = ("db", "queue")
@@ -72,16 +83,18 @@ WEEK = (
     Step("a secret is rotated", set_value(SESSION_KEY=uuid.uuid4().hex), may_interrupt=True, kept=_KEPT, serves="new"),
     Step(
         "a worker more",
-        commit(replaced("compose.yaml", "  worker:\n", "  worker:\n    scale: 2\n"), "Scale"),
+        commit(
+            together(replaced("compose.yaml", "  worker:\n", "  worker:\n    scale: 2\n"), replicas(worker=2)), "Scale"
+        ),
         kept=(*_KEPT, "api"),
         serves="old",
     ),
-    Step("one again", taken_back, kept=(*_KEPT, "api"), serves="old"),
+    Step("one again", together(taken_back, replicas(worker=1)), kept=(*_KEPT, "api"), serves="old"),
     NOTHING,
     _code("3"),
-    Step("roll back one", act=roll_back(1), may_interrupt=True, kept=_KEPT, check=back_to(1)),
+    Step("roll back one", act=RollBack(1), may_interrupt=True, kept=_KEPT, check=back_to(1)),
     Step("forward again", may_interrupt=True, kept=_KEPT),
-    Step("roll back two", act=roll_back(2), may_interrupt=True, kept=_KEPT, check=back_to(2)),
+    Step("roll back two", act=RollBack(2), may_interrupt=True, kept=_KEPT, check=back_to(2)),
     Step("forward from there", may_interrupt=True, kept=_KEPT),
     Step(
         "killed",

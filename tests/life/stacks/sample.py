@@ -24,7 +24,7 @@ from tests.life.steps import (
     with_tag,
     written,
 )
-from tests.life.week import KILLED, Step, back_to, killed, roll_back
+from tests.life.week import KILLED, RollBack, Step, back_to, killed
 
 _KEPT = ("database", "nginx")
 _USERS = "docker_project/app/src/handlers/users.go"
@@ -197,7 +197,7 @@ FAILING = Step("a migration fails", commit(_WRONG_MIGRATION, "Wrong"), code=(4,)
 COMMENT = Step(
     "a comment in nginx.conf", commit(_comment, "Say something"), kept=_KEPT, check=_same_configuration
 )  # fmt: skip
-BACK = Step("roll back one", act=roll_back(1), kept=_KEPT, check=back_to(1))
+BACK = Step("roll back one", act=RollBack(1), kept=_KEPT, check=back_to(1))
 
 WEEK = (
     NOTHING,
@@ -228,7 +228,7 @@ WEEK = (
     _kept("code again", code),
     BACK,
     Step("forward again", kept=_KEPT),
-    Step("roll back two", act=roll_back(2), kept=_KEPT, check=back_to(2)),
+    Step("roll back two", act=RollBack(2), kept=_KEPT, check=back_to(2)),
     Step("forward from there", kept=_KEPT),
     NOTHING,
     Step("killed at its first container", commit(code, "Code"), act=killed(), code=KILLED, kept=_KEPT),
