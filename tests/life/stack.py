@@ -103,19 +103,23 @@ class Stack(Checkout):
 
     def left(self) -> list[str]:
         """Return what is on the engine of this stack."""
-        images = docker("image", "ls", "-q", "--filter", f"reference={self.project}*/*").split()
-        return [*leftovers(self.project), *images, *_named(self.project)]
+        return [*leftovers(self.project), *_named(self.project), *_image_names(self.project)]
 
     def remove(self) -> None:
         """Remove all of it, without the help of what is being tested."""
         remove(self.project)
-        for reference in (f"{self.project}*/*", f"{self.project}*"):
-            if names := docker("image", "ls", "--format", "{{.ID}}", "--filter", f"reference={reference}").split():
-                docker("image", "rm", "-f", *sorted(set(names)), check=False)
+        if names := _image_names(self.project):
+            docker("image", "rm", "-f", *names, check=False)
+
+
+def _image_names(project: str) -> list[str]:
+    """Return the names of images that have the project's: as a repository, or as the tag of somebody else's."""
+    names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+    return [name for name in names if name.startswith(project) or name.rpartition(":")[2].startswith(project)]
 
 
 def _named(project: str) -> list[str]:
-    """Return the networks and volumes that carry the project's name, labelled or not."""
+    """Return the containers, networks and volumes that have the project's name, labelled or not."""
     return [
         *docker("network", "ls", "-q", "--filter", f"name=^{project}_").split(),
         *docker("volume", "ls", "-q", "--filter", f"name=^{project}_").split(),

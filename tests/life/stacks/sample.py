@@ -217,7 +217,7 @@ WEEK = (
     Step("proxy configuration: a header", commit(_header, "A header"), kept=_KEPT, check=_has_header),
     _kept("one service more, with a port", _beside, serves=""),
     Step("it is renamed", commit(replaced(_COMPOSE, "\n  beside:", "\n  besides:"), "Rename"),
-         kept=_KEPT, may_interrupt=True, check=gone("beside", "besides")),
+         kept=_KEPT, check=gone("beside", "besides")),
     Step("it is removed", commit(_not_beside, "Remove"), kept=_KEPT,
         check=gone("besides")),
     NOTHING,
