@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..plan.errors import RefusedError, SlipwayError, StoppedError
 from ..plan.finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan
 from ..plan.history import Blob
 from . import scan_tools
+from .digests import Digests
 from .git import asking
 from .project import Project
 from .records import current
@@ -71,7 +73,7 @@ def parts(project: Project) -> dict[str, str]:
     git = _Git(project)
     if git.top is None:
         return {"working tree": "unknown"}
-    digest = hashlib.sha256()
+    digest, files = hashlib.sha256(), Digests()
     with scratch_file(project) as sink:
         changed = git.data(sink, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
     for field in changed.split(b"\0"):
@@ -79,7 +81,9 @@ def parts(project: Project) -> dict[str, str]:
         path = Path(os.fsdecode(os.fsencode(git.top) + b"/" + field[3:]))
         with contextlib.suppress(OSError, ValueError):
             status = path.lstat()
-            digest.update(f"{status.st_mode} {status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(f"{status.st_mode} ".encode())
+            digest.update(files.digest(path, status) if stat.S_ISREG(status.st_mode) else os.fsencode(path.readlink()))
+    files.keep()
     return {
         "commit": git.text("rev-parse", "HEAD") or "none",
         "since": _base(project, git),

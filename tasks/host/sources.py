@@ -28,22 +28,26 @@ def inputs(services: Iterable[Service], engine: Engine) -> dict[str, Inputs]:
         build = service.recipe()
         dockerfile = _dockerfile(service.name, build)
         bases = {name: _base(name, build, engine) for name in dockerfile.all_images()}
-        whole = known.digest(build, "")
+        whole = known.digest(build, None)
         taken = {stage.name: _taken(dockerfile, stage.name, bases) for stage in dockerfile.stages} if whole else {}
-        stages = {name: known.digest(build, one) for name, one in taken.items() if one}
+        stages = {name: known.digest(build, one) for name, one in taken.items() if one is not None}
         names = {name: (image.content or image.id) if image else mapped for name, (mapped, image) in bases.items()}
         found[service.name] = Inputs(dockerfile, whole, names, stages)
     known.files.keep()
     return found
 
 
-def _taken(dockerfile: Dockerfile, stage: str, bases: Mapping[str, tuple[str, Image | None]]) -> tuple[str, ...]:
-    """Return what a stage takes of its context, nothing when a base image may take more (``ONBUILD``)."""
+def _taken(dockerfile: Dockerfile, stage: str, bases: Mapping[str, tuple[str, Image | None]]) -> tuple[str, ...] | None:
+    """Return what a stage takes of its context, None for all: a base image may take more (``ONBUILD``)."""
+    found = dockerfile.takes(stage)
     for name in dockerfile.images(stage):
         mapped, image = bases[name]
-        if "onbuild" in mapped or (image is not None and image.triggers):
-            return ()
-    return dockerfile.takes(stage)
+        if "onbuild" in mapped or mapped.startswith(LINK) or (image is not None and image.triggers):
+            return None
+        # One that only the registry has cannot be asked; where a stage copies itself, it need not be.
+        if not found and image is None:
+            return None
+    return found
 
 
 def _dockerfile(service: str, build: Build) -> Dockerfile:
@@ -73,28 +77,28 @@ class _Contexts:
         self.files = Digests()
         self._entries: dict[tuple[str, str], list[tuple[str, bytes, bool]]] = {}
 
-    def digest(self, build: Build, taken: Sequence[str]) -> str:
+    def digest(self, build: Build, taken: Sequence[str] | None) -> str:
         """Return one digest over all directories of a build and its Dockerfile, of the context over what is ``taken``.
 
-        Without that it is over all of the context; "" when a part of a build is not on this machine.
+        Where that is None it is over all of the context; "" when a part of a build is not on this machine.
         """
         if not build.context.startswith("/"):
             return ""
         if any(not value.startswith(("/", _LOCAL_IMAGE, LINK)) for value in build.contexts.values()):
             return ""
         main, *further = local_contexts(build)
-        parts = [self._directory(main, build.dockerfile, taken), *(self._directory(one, "", ()) for one in further)]
+        parts = [self._directory(main, build.dockerfile, taken), *(self._directory(one, "", None) for one in further)]
         together = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         # The Dockerfile may lie outside of the context, where no walk over it comes by.
         return hashlib.sha256(f"{together}\n{_dockerfile_digest(build)}".encode()).hexdigest()
 
-    def _directory(self, directory: str, dockerfile: str, taken: Sequence[str]) -> str:
+    def _directory(self, directory: str, dockerfile: str, taken: Sequence[str] | None) -> str:
         key = (directory, dockerfile)
         if key not in self._entries:
             self._entries[key] = list(self._read(directory, dockerfile))
-        wanted = selection(taken)
+        wanted = selection(taken or ())
         entries = self._entries[key]
-        if taken and not any(link and wanted.leads(name) for name, _, link in entries):
+        if taken is not None and not any(link and wanted.leads(name) for name, _, link in entries):
             entries = [one for one in entries if wanted.takes(one[0])]
         return hashlib.sha256(b"".join(entry for _, entry, _ in entries)).hexdigest()
 

@@ -88,13 +88,10 @@ class Dockerfile:
         position = next(number for number, one in enumerate(self.stages) if one is stage)
         return _find(self.stages[:position], stage.base)
 
-    def takes(self, target: str) -> tuple[str, ...]:
-        """Return what ``target`` takes of the build context, as paths and patterns; nothing when that is not known.
-
-        A stage that takes nothing is not believed: its base image may copy for it (``ONBUILD``).
-        """
+    def takes(self, target: str) -> tuple[str, ...] | None:
+        """Return what ``target`` takes of the build context, as paths and patterns; None for all, or if not known."""
         found = {path for stage in self.reach(target) for path in stage.takes}
-        return tuple(sorted(found)) if self.plain and EVERYTHING not in found else ()
+        return tuple(sorted(found)) if self.plain and EVERYTHING not in found else None
 
     def declared(self, target: str) -> frozenset[str]:
         """Return the names of the build arguments that can change ``target``."""

@@ -67,11 +67,11 @@ COPY one /one
         ("database", ("go.*", "settings", "src")),
         ("migrate", ("migrations",)),
         ("bare", ()),
-        ("all", ()),
-        ("", ()),
+        ("all", None),
+        ("", None),
     ],
 )
-def test_a_stage_takes_what_the_stages_take_that_it_is_made_of(stage: str, expected: tuple[str, ...]) -> None:
+def test_a_stage_takes_what_the_stages_take_that_it_is_made_of(stage: str, expected: tuple[str, ...] | None) -> None:
     assert parse(STAGES).takes(stage) == expected
 
 

@@ -85,6 +85,24 @@ def test_a_base_image_that_may_copy_itself_takes_everything(context: Path, base:
     assert look(context, base=base, **build).digest("database") != before.digest("database")
 
 
+@pytest.mark.parametrize(
+    ("line", "base", "same"),
+    [
+        ("FROM base", Image("sha256:1"), True),
+        ("FROM base", Image("sha256:1", triggers=True), False),
+        ("FROM base", None, False),  # only the registry could tell what it copies for what is built from it
+        ("FROM scratch", None, True),
+    ],
+)
+def test_a_stage_that_copies_nothing_is_believed_if_its_base_image_is_known(
+    context: Path, line: str, base: Image | None, same: bool
+) -> None:
+    (context / "Dockerfile").write_text(f"{line} AS database\nUSER 70\nFROM base AS migrate\nCOPY migrations /m\n")
+    before = look(context, base=base)
+    (context / "migrations" / "2.sql").write_text("two")
+    assert (look(context, base=base).digest("database") == before.digest("database")) is same
+
+
 def test_a_base_image_is_known_by_its_content(context: Path) -> None:
     assert look(context, base=Image("sha256:1", content="c")).bases == {"base": "c"}
     assert look(context).bases == {"base": "base"}
