@@ -45,7 +45,7 @@ def run(
     patience = waiting(wait)
     found = _prepared(project, Wish(build=build))
     orphans_note(found.deploy.plan)
-    if not _to_do(found) and not _unfinished(project):
+    if not _to_do(found) and not _unfinished(project, found):
         nothing_to_do(project, found.deploy, json)
         return
     if project.runner.dry:
@@ -89,23 +89,23 @@ def _allowed(project: Project, found: Prepared, interrupt: bool) -> None:
         planner.refuse_interruption(project.profile, found.deploy.plan, interrupt)
 
 
-def _unfinished(project: Project) -> bool:
-    """Whether an earlier deploy left something to be done: a release to be recorded, or to be pushed."""
+def _unfinished(project: Project, found: Prepared) -> bool:
+    """Whether there is something to be noted or recorded of what runs, or to be pushed."""
     kept = bool(project.profile.integer("KEEP_RELEASES"))
-    return kept and (releases.unrecorded(project) or publishing.due(project) is not None)
+    return found.unnoted or (kept and (releases.unrecorded(project) or publishing.due(project) is not None))
 
 
 def _finish(project: Project, found: Prepared, lock: locks.Handle, report: outcomes.Report) -> None:
-    """Record and push what an earlier deploy brought, where it did not come to that."""
+    """Note, record and push what runs, where an earlier deploy did not come to that, or somebody else brought it."""
     report.outcome = "unchanged"
-    if not project.profile.integer("KEEP_RELEASES"):
-        return
-    if releases.unrecorded(project):
+    kept = bool(project.profile.integer("KEEP_RELEASES"))
+    unrecorded = kept and releases.unrecorded(project)
+    if found.unnoted or unrecorded:
         deployment = Deployment(project, lock.verify, locks.who(), report.steps)
         report.release = deployment.deploy(found, Basis(), lambda one: one)
-        if report.release:
+        if report.release and unrecorded:
             note(f"recorded as release {report.release.id} what an earlier deploy brought and did not record")
-    elif due := publishing.due(project):
+    elif kept and (due := publishing.due(project)):
         report.release = due
     _publish(project, lock, report)
 
@@ -209,7 +209,7 @@ def rollback(project: Project, wanted: int, yes: bool, json: bool, wait: str = "
     found = prepare.earlier(project, target, filled.model)
     planner.refuse(found.deploy.plan)
     if project.runner.dry:
-        names = {name: one.image for name, one in found.desired.stack.services.items()}
+        names = {name: raw.get("image", "") for name, raw in found.desired.model["services"].items()}
         model = restored(redactions.shown(kept), names)
         dry.show(project, replace(found, desired=replace(found.desired, model=model)))
         return

@@ -66,7 +66,9 @@ def recorded(
     for name, one in release.images.items():
         now = sources.images.get(one.reference)
         kept = one.built or (now is not None and now.id == one.id)
-        spelled_names[name] = one.reference if kept else one.kept(sources.project.stack.project, release.id)
+        spelled_names[name] = (
+            ("" if one.implied else one.reference) if kept else one.kept(sources.project.stack.project, release.id)
+        )
     told = restored(model, spelled_names)
     places = _places(sources, told, mounted)
     told = redirected(told, {where: path for where, (path, _) in places.items()})
@@ -108,7 +110,9 @@ def as_observed(sources: Sources, desired: Desired, before: Observed) -> Desired
         if not found:
             continue
         stamp = before.state.stamps.get(found[0].id)
-        raw[name] = {**desired.model["services"][name], "image": found[0].image_reference or service.image}
+        raw[name] = dict(desired.model["services"][name])
+        if "image" in raw[name]:
+            raw[name]["image"] = found[0].image_reference or service.image
         services[name] = replace(
             desired.wanted(name),
             image=before.content(found[0]),

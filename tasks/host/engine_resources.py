@@ -1,19 +1,13 @@
-"""What one look at the engine has to know beside containers: networks, volumes, and what containers see of files."""
+"""What one look at the engine has to know beside containers: networks and volumes."""
 
-import io
-import tarfile
-from collections.abc import Iterable
-
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from ..plan.facts import Network, Volume
 from .engine import Engine
 
-_MOST = 8 * 2**20  # bytes of a directory that are read out of a container
-
 
 class Resources:
-    """Networks, volumes and files as the engine has them; nothing is changed."""
+    """Networks and volumes as the engine has them; nothing is changed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,40 +42,3 @@ class Resources:
             except NotFound:
                 return None
         return Volume(name, str(found.get("Driver", "local")), found.get("Options") or {}, found.get("Labels") or {})
-
-    def seen(self, container_id: str, path: str) -> dict[str, bytes] | None:
-        """Return the files that a container has at a path, by name below it ("" for a single file).
-
-        None when nothing is there, or more than is read; links are their targets.
-        """
-        with self._engine._answering():
-            try:
-                stream, _ = self._api.get_archive(container_id, path)
-                archive = _limited(stream)
-            except (NotFound, APIError):
-                return None
-        if archive is None:
-            return None
-        return _members(archive, path.rstrip("/").rpartition("/")[2])
-
-
-def _limited(stream: Iterable[bytes]) -> bytes | None:
-    data = io.BytesIO()
-    for chunk in stream:
-        data.write(chunk)
-        if data.tell() > _MOST:
-            return None
-    return data.getvalue()
-
-
-def _members(archive: bytes, top: str) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for entry in tar:
-            name = entry.name.removeprefix(top).strip("/")
-            if entry.isfile():
-                member = tar.extractfile(entry)
-                found[name] = member.read() if member else b""
-            elif entry.issym():
-                found[name] = f"-> {entry.linkname}".encode()
-    return found

@@ -90,6 +90,7 @@ class Execution:
         """Carry out every operation of a plan; those of one group are one step of the report."""
         try:
             self._steps(plan)
+            self._stamp(self._stack.services, frozenset(self._state.stamps))
         finally:
             with contextlib.suppress(SlipwayError):  # the engine is away: what was noted is looked at anew
                 self._save()

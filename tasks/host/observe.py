@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from ..plan.desired import Desired
 from ..plan.facts import Container, Image
-from ..plan.mounts import BIND, FILE, Reference
+from ..plan.mounts import GONE, Content, Reference
 from ..plan.observed import Observed, State
 from ..plan.stack import Stack
 from . import machine
 from .engine_resources import Resources
-from .mount_contents import Contents, place, tree_digest
+from .mount_contents import Contents, place
 from .project import Project
 from .proxies import proxy, upstream_texts
 
@@ -55,7 +56,7 @@ def observe(
         networks=networks,
         volumes=volumes,
         state=state,
-        seen=_Seen(project, resources, contents, state).all(desired, known),
+        seen=_Seen(project, contents, state).all(desired, known),
         upstreams=upstream_texts(project, stack, found) if found else {},
         front=found.containers if found else (),
         strangers=_strangers(project, stack, known),
@@ -90,40 +91,36 @@ def _taken_ports(project: Project, stack: Stack, known: Iterable[Container]) -> 
 
 
 class _Seen:
-    """What containers see of the files that they mount."""
+    """What containers see of the files that they mount, as far as what was noted of them tells.
 
-    def __init__(self, project: Project, resources: Resources, contents: Contents, state: State) -> None:
+    A bind mount is bound to a file or directory, not to its path. A file that was replaced is seen as it was; of a
+    directory that was replaced nobody can say what is left in it.
+    """
+
+    def __init__(self, project: Project, contents: Contents, state: State) -> None:
         self._local = project.engine.local()
-        self._resources, self._contents, self._state = resources, contents, state
+        self._contents, self._state = contents, state
 
     def all(self, desired: Desired, known: Iterable[Container]) -> dict[tuple[str, str], str]:
-        """Return a digest by container and target, as far as it can be known without reading much."""
+        """Return a digest by container and target; none where nothing is known."""
         found = {}
         for container in known:
-            if container.oneoff or container.service not in desired.stack.services:
+            stamp = self._state.stamps.get(container.id)
+            if container.oneoff or stamp is None or container.service not in desired.stack.services:
                 continue
-            wanted = desired.wanted(container.service)
-            for one in wanted.references:
-                if not one.live and wanted.contents[one.target].digest and (said := self._of(container, one)):
+            for one in desired.wanted(container.service).references:
+                noted = stamp.references.get(one.target)
+                if noted and (said := self._of(container, one, noted)):
                     found[container.id, one.target] = said
         return found
 
-    def _of(self, container: Container, reference: Reference) -> str:
-        stamp = self._state.stamps.get(container.id)
-        noted = stamp.references.get(reference.target) if stamp else None
+    def _of(self, container: Container, reference: Reference, noted: Content) -> str:
         source = dict(container.binds).get(reference.target, "")
-        if noted and not noted.place:
-            return noted.digest  # it was copied into the container
-        if noted and self._local and source and noted.place == place(source):
+        if not noted.place or not source or not self._local:
+            return noted.digest  # it was copied into the container, or is out of sight
+        now = place(source)
+        if now == noted.place:
             return self._contents.at(source, reference).digest
-        if reference.writable and reference.kind == BIND and not (self._local and source and noted):
-            return ""
-        return self._read(container, reference)
-
-    def _read(self, container: Container, reference: Reference) -> str:
-        files = self._resources.seen(container.id, reference.target)
-        if files is None:
-            return "nothing" if reference.held == FILE and container.state == "running" else ""
-        if "" in files:
-            return self._contents.digested(files[""], reference)
-        return tree_digest(files)
+        if not now:
+            return GONE
+        return GONE if Path(source).is_dir() else noted.digest

@@ -32,6 +32,14 @@ class Prepared:
         """What was noted of the containers when it was decided."""
         return self.observed.state
 
+    @property
+    def unnoted(self) -> bool:
+        """Whether containers run of which nobody has noted what they mount: Slipway has not made them."""
+        return any(
+            one.id not in self.state.stamps and self.desired.wanted(one.service).references and not one.oneoff
+            for one in self.observed.containers
+        )
+
 
 @dataclass(frozen=True)
 class Wish:

@@ -79,9 +79,16 @@ def _removed(project: Project, image: str) -> list[str]:
 
 def images(project: Project) -> dict[str, Pinned]:
     """Return the images that the names of the Compose file stand for now."""
+    raw = project.model["services"]
     known = project.engine.facts(project.stack.project, {one.image for one in project.stack.services.values()}).images
     return {
-        name: Pinned(one.image, known[one.image].id, next(iter(known[one.image].digests), ""), one.build is not None)
+        name: Pinned(
+            one.image,
+            known[one.image].id,
+            next(iter(known[one.image].digests), ""),
+            one.build is not None,
+            "image" not in raw[name],
+        )
         for name, one in project.stack.services.items()
         if one.image in known
     }

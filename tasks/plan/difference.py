@@ -8,7 +8,7 @@ from typing import Any
 
 from .desired import Desired, Wanted
 from .facts import Container, Network, Volume
-from .mounts import Content, Reference
+from .mounts import GONE, Content, Reference
 from .observed import Observed
 from .operation import CREATE, PULL, RECREATE, RELOAD, RESTART, RUN, SCALE, START, UNCHANGED, WAIT, Change
 from .rollout import crashing
@@ -67,10 +67,13 @@ def differing(container: Container, observed: Observed, wanted: Wanted) -> list[
     found = []
     for one in wanted.references:
         digest = wanted.contents.get(one.target, Content()).digest
-        if one.live or not digest:
-            continue
         noted = stamp.references.get(one.target) if stamp else None
         seen = observed.seen.get((container.id, one.target), "")
+        if seen == GONE:
+            found.append(one)
+            continue
+        if one.live or not digest:
+            continue
         if (noted and noted.digest and noted.digest != digest) or (seen and seen != digest):
             found.append(one)
     return found

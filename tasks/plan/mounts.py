@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SECRET, CONFIG, BIND = "secret", "config", "bind"
+GONE = "gone"  # what a container sees of a directory that was replaced: nobody can say what
 FILE, TEXT, VARIABLE = "file", "text", "variable"  # where the content is
 
 

@@ -29,13 +29,14 @@ SCHEMA = "slipway/release/v1"
 class Pinned:
     """The image of a service in a release: the name in the Compose file, and the one image that it stood for.
 
-    ``built``: the project builds it, so the name is the project's own.
+    ``built``: the project builds it, so the name is the project's own; ``implied``: the Compose file names none.
     """
 
     reference: str
     id: str
     digest: str = ""
     built: bool = False
+    implied: bool = False
 
     def kept(self, project: str, release: int) -> str:
         """Return the name by which a release keeps its image."""
@@ -226,11 +227,19 @@ def _pinned_name(image: Pinned) -> str:
 
 
 def restored(model: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the model of a release as it was deployed, each service by the name that its image has by now."""
-    services = {
-        name: {**_understood(raw), "image": names[name]} if name in names else _understood(raw)
-        for name, raw in (model.get("services") or {}).items()
-    }
+    """Return the model of a release as it was deployed, each service by the name that its image has by now.
+
+    "" is the name that Compose gives to what it builds: then the model has none either, as that is another hash.
+    """
+    services = {}
+    for name, raw in (model.get("services") or {}).items():
+        made = _understood(raw)
+        if names.get(name) == "":
+            made.pop("image", None)
+            made["build"] = {"context": "."}
+        elif name in names:
+            made["image"] = names[name]
+        services[name] = made
     return {**model, "services": services}
 
 

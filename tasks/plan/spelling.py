@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .facts import Container
-from .stack import full_reference
 
 _NAMESPACES = ("network_mode", "ipc", "pid")
 
@@ -25,7 +24,7 @@ def spelled(model: Mapping[str, Any], containers: Sequence[Container], leave: Co
 
 def _as_made(raw: Mapping[str, Any], container: Container) -> dict[str, Any]:
     made = dict(raw)
-    if container.image_reference and not container.image_reference.startswith("sha256:"):
+    if "image" in raw and container.image_reference and not container.image_reference.startswith("sha256:"):
         made["image"] = container.image_reference
     if raw.get("volumes"):
         sources = {target: source for source, target in container.binds}
@@ -72,8 +71,3 @@ def scaled_for(model: Mapping[str, Any], containers: Sequence[Container], counts
             made["scale"] = count
         services[name] = made
     return {**model, "services": services}
-
-
-def same_image(one: str, other: str) -> bool:
-    """Whether two references say the same, completed as Docker does it."""
-    return full_reference(one) == full_reference(other)

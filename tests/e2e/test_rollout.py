@@ -54,7 +54,7 @@ def test_an_image_that_does_not_serve_is_taken_back(lean: Lean, run: str, reason
 
 def test_a_migration_that_fails_is_the_step_that_is_named(lean: Lean) -> None:
     lean.version("two", migrate="echo no such column; exit 3")
-    failed(lean, "up migrate", "ended with exit code 3")
+    failed(lean, "run migrate", "ended with exit code 3")
     jobs = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={lean.project}", "--filter",
                   "label=com.docker.compose.service=migrate").split()  # fmt: skip
     assert jobs == [], "nothing of the failed image stays"
