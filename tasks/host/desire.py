@@ -40,8 +40,23 @@ def today(sources: Sources, causes: Mapping[str, str], promoted: Mapping[str, Im
     first = project.first_hashes()
     hashes = _hashes(sources, project.model, first)
     images = {**sources.images, **(promoted or {})}
-    names = {name: one.id for name, one in (promoted or {}).items()}
+    names = {name: one.id for name, one in (promoted or {}).items()} or _twins(sources)
     return _desired(sources, stack, project.model, images, hashes, replaced(stack, causes), names=names)
+
+
+def _twins(sources: Sources) -> dict[str, str]:
+    """Return names of built images that stand for another image than runs, of the same content, and the one that runs.
+
+    To Compose another id is a change.
+    """
+    found = {}
+    for one in sources.containers:
+        service = sources.project.stack.services.get(one.service)
+        image = sources.images.get(service.image) if service and service.build and not one.oneoff else None
+        used = one.created_from or one.image_id
+        if service and image and image.id != used and (image.content or image.id) == _content(sources, used):
+            found[service.image] = used
+    return found
 
 
 def replaced(stack: Stack, causes: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ..plan.facts import Container
 from ..plan.observed import Ran, Stamp, State
 from ..plan.operation import Operation, Plan
 from ..plan.rollout import Proxy, Source, too_many_failed, trouble
-from ..plan.spelling import scaled_for, spelled
+from ..plan.spelling import scaled_for, spelled, with_others
 from ..plan.units import show_duration
 from ..plan.upstream import Aim
 from ..plan.verdict import verdict, verdict_on
@@ -161,7 +161,7 @@ class Execution:
     def _compose(self, one: Operation, *words: str) -> None:
         """Let Compose work on the services of an operation, with every other one spelled and counted as it is."""
         there = self._containers()
-        model = spelled(self._desired.model, there, leave=one.services)
+        model = with_others(spelled(self._desired.model, there, leave=one.services), there)
         text = json.dumps(scaled_for(model, there, one.counts))
         before = frozenset(found.id for found in there)
         source = replace(self._source, model=text)

@@ -62,19 +62,18 @@ def changed_references(container: Container, observed: Observed, wanted: Wanted)
 
 
 def differing(container: Container, observed: Observed, wanted: Wanted) -> list[Reference]:
-    """Return the references of a container whose content is another one than what it was made with, or sees."""
+    """Return the references of a container whose content is another one than what it was made with.
+
+    What its mounts hold by now only counts when nothing of it can be known: the process has read what there was.
+    """
     stamp = observed.state.stamps.get(container.id)
     found = []
     for one in wanted.references:
         digest = wanted.contents.get(one.target, Content()).digest
         noted = stamp.references.get(one.target) if stamp else None
-        seen = observed.seen.get((container.id, one.target), "")
-        if seen == GONE:
-            found.append(one)
-            continue
-        if one.live or not digest:
-            continue
-        if (noted and noted.digest and noted.digest != digest) or (seen and seen != digest):
+        gone = observed.seen.get((container.id, one.target)) == GONE
+        changed = not one.live and noted and noted.digest and digest and noted.digest != digest
+        if gone or changed:
             found.append(one)
     return found
 

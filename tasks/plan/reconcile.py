@@ -145,7 +145,12 @@ class _Reconciler:
         none = [one for one in self._observed.containers if one.service not in self._stack.services and not one.oneoff]
         none = [one for one in none if one.service not in self._observed.strangers]
         leave = [one for one in none if self._leaves(one)]
-        return tuple(leave), tuple(one.name for one in none if one not in leave)
+        return (*leave, *self._failed_jobs()), tuple(one.name for one in none if one not in leave)
+
+    def _failed_jobs(self) -> list[Container]:
+        """Return the containers of jobs that did not end well: on a way back, nothing of what failed stays."""
+        jobs = [one.name for one in self._stack.services.values() if self._policy.back and self._stack.one_off(one)]
+        return [one for name in jobs for one in self._observed.of(name) if one.state != "exited" or one.exit_code]
 
     def _leaves(self, container: Container) -> bool:
         if self._policy.orphans is None or self._policy.back:
@@ -153,7 +158,7 @@ class _Reconciler:
         return self._policy.orphans
 
     def _gone_changes(self, gone: Iterable[Container]) -> list[Change]:
-        names = dict.fromkeys(one.service for one in gone)
+        names = dict.fromkeys(one.service for one in gone if one.service not in self._stack.services)
         return [Change(name, GO, ("it is in no Compose file any more",)) for name in names]
 
     # What is done, in order

@@ -145,7 +145,7 @@ def _batched(
         rollout.lead_back(now)
     taken = 0
     count = max(service.replicas, 1)
-    every = new_names(project, service.name, observed.of(service.name), count)
+    every = new_names(project, service.name, old, count)  # Compose goes on from what is left by then
     for number, batch in enumerate(batches(service, now)):
         fresh = every[taken : taken + batch.count]
         if number and update.delay:

@@ -71,3 +71,10 @@ def scaled_for(model: Mapping[str, Any], containers: Sequence[Container], counts
             made["scale"] = count
         services[name] = made
     return {**model, "services": services}
+
+
+def with_others(model: Mapping[str, Any], containers: Sequence[Container]) -> dict[str, Any]:
+    """Return the model with a service for each that has containers and is in no file: Compose then warns of none."""
+    known = model.get("services") or {}
+    others = {one.service: {"image": one.image_reference} for one in containers if one.service not in known}
+    return {**model, "services": {**known, **others}}

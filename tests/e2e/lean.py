@@ -95,6 +95,7 @@ class Lean(Checkout):
                     "depends_on": {"app": {"condition": "service_healthy"}},
                     "stop_grace_period": "2s",
                     "x-slipway": {
+                        "reload": {"check": ["nginx", "-t", "-q", "-c", "/conf/nginx.conf"]},
                         "proxy": {
                             "upstreams": "/etc/nginx/upstreams",
                             "check": ["nginx", "-t", "-q", "-c", "/conf/nginx.conf"],

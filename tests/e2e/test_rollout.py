@@ -130,10 +130,12 @@ def test_a_roll_back_brings_services_and_configuration_of_then(lean: Lean) -> No
 def test_a_way_back_that_fails_is_told_as_it_is(fresh_lean: Callable[[], Lean]) -> None:
     """The earlier image is not able to start any more: as when what it needs has gone."""
     lean = fresh_lean()
-    gate = lean.project_dir / "conf" / "gate"
+    # Outside the project: what is part of it comes back with the release.
+    gate = lean.project_dir.parent / "gates" / "gate"
+    gate.parent.mkdir()
     gate.touch()
-    volume = {"volumes": ["./conf:/conf:ro"]}
-    run = f"test -e /conf/gate || exit 9; {GOOD}"
+    volume = {"volumes": [f"{gate.parent}:/gates:ro"]}
+    run = f"test -e /gates/gate || exit 9; {GOOD}"
     lean.version("gated", run)
     lean.write(**volume, **{"x-slipway": {"rollout": "recreate"}})
     lean.inv("deploy.dev")
