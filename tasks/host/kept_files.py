@@ -10,17 +10,15 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from docker.errors import NotFound
-
 from ..plan.desired import Desired
 from ..plan.mounts import BIND, FILE, Reference
 from .engine import Engine
+from .engine_files import put_into_volume
 from .output import note
 
 FILES_LABEL = "slipway.files"
 CONTENTS = "contents.json"
 _MOST = 32 * 2**20  # bytes of files that one record keeps
-_WORK = "/files"
 
 
 def volume(project: str) -> str:
@@ -74,18 +72,7 @@ def restore(engine: Engine, project: str, record: str, digests: Iterable[str]) -
         for name, data in engine.kept_files(record).items():
             if name.startswith(wanted):
                 _add(tar, name.removeprefix("files/"), data)
-    api = engine._api
-    with engine._answering():
-        try:
-            api.inspect_volume(volume(project))
-        except NotFound:
-            api.create_volume(volume(project), labels={FILES_LABEL: project})
-        host = api.create_host_config(binds={volume(project): {"bind": _WORK, "mode": "rw"}})
-        made = api.create_container(record, command=["none"], volumes=[_WORK], host_config=host)
-        try:
-            api.put_archive(made["Id"], _WORK, archive.getvalue())
-        finally:
-            api.remove_container(made["Id"], force=True)
+    put_into_volume(engine, volume(project), {FILES_LABEL: project}, record, archive.getvalue())
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -54,7 +54,7 @@ def old_volume(project: Project, stack: Stack, logs: Iterable[str] = ()) -> Reas
         refused = next(filter(None, map(planner.refused_login, map(concealed, logs))), None)
         refused = refused or _refused_by(project, stack, found)
         if refused:
-            return planner.older(_ages(project, stack, found, refused), refused, project.profile.environment)
+            return planner.older(_ages(project, stack, found, refused), refused)
     return None
 
 

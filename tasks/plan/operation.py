@@ -1,7 +1,7 @@
 """A plan as data: typed operations in their order, each with its cause and what it interrupts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .upstream import Aim
@@ -94,3 +94,16 @@ class Plan:
     def rolled(self) -> tuple[str, ...]:
         """The services whose new containers take over while the old ones serve."""
         return tuple(dict.fromkeys(one.subject for one in self.operations if one.kind == WATCH))
+
+
+def numbered(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return the operations with their numbers; each comes after the one before it."""
+    return tuple(
+        replace(one, number=number, after=(number - 1,) if number > 1 else ())
+        for number, one in enumerate(operations, 1)
+    )
+
+
+def interrupts_of(operations: Iterable[Operation], service: str) -> tuple[str, ...]:
+    """Return which services cannot be reached because of what happens to one."""
+    return (service,) if any(service in one.interrupts for one in operations) else ()

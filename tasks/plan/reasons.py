@@ -137,7 +137,7 @@ _HINTS = (
     ("invalid mount", "correct the volumes of the service in the Compose file"),
     ("not a directory", "a mounted path is a file on one side and a directory on the other: correct it"),
     ("Pool overlaps with other one", "another network has these addresses: choose another subnet, or none"),
-    ("no space left on device", "the engine's disk is full: `docker system df` shows what fills it, `inv clean` frees"),
+    ("no space left on device", "the engine's disk is full: `docker system df` shows what fills it"),
     ("no such file or directory", "the image has no such program, or the path is not there: correct it"),
     ("permission denied", "correct the permissions of the file, or the user of the service"),
     ("no matching manifest", "the image is not made for this machine: choose another tag, or set `platform`"),
@@ -158,8 +158,8 @@ def free_networks(unused: Sequence[str]) -> str:
     """Return how to make room for another network; ``unused`` are those without a container."""
     if not unused:
         return (
-            "every network is in use: remove stacks that are not needed (`inv deploy.down`), or give the engine more "
-            "addresses (default-address-pools in /etc/docker/daemon.json)"
+            "every network is in use: take stacks down that are not needed, or give the engine more addresses "
+            "(default-address-pools in /etc/docker/daemon.json)"
         )
     shown = " ".join(unused[:10])
     more = f" (and {len(unused) - 10} more like them)" if len(unused) > 10 else ""
@@ -208,7 +208,7 @@ class Age:
     written: float = 0.0
 
 
-def older(ages: Collection[Age], refused: Refused, environment: str) -> Reason | None:
+def older(ages: Collection[Age], refused: Refused) -> Reason | None:
     """Return that a volume is older than the password that was refused, None when no volume is."""
     for one in ages:
         if one.secret and one.made < one.written:
@@ -221,7 +221,7 @@ def older(ages: Collection[Age], refused: Refused, environment: str) -> Reason |
             f"{refused.line}: the volume {one.volume} of {one.service} (made {_day(one.made)}) is older than "
             f"{younger}, and a database keeps the password that it was made with",
             "put the old password back; or change it in the database to the new one; or, if the data is not needed, "
-            f"remove it: inv deploy.down --env {environment} --volumes",
+            f"remove the container of {one.service} and the volume {one.volume}",
         )
     return None
 

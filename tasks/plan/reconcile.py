@@ -41,6 +41,8 @@ from .operation import (
     Change,
     Operation,
     Plan,
+    interrupts_of,
+    numbered,
 )  # fmt: skip
 from .rolling import following, leftover, rolled, scaled
 from .rollout import levels
@@ -85,8 +87,8 @@ class _Reconciler:
             cause = ("files as the release had them",)
             self._operations.insert(0, Operation(RESTORE, "files", group=RESTORE, cause=cause))
         every = (*changes.values(), *self._gone_changes(gone))
-        operations = _numbered(self._operations)
-        shown = tuple(replace(one, interrupts=_interrupts_of(operations, one.service)) for one in every)
+        operations = numbered(self._operations)
+        shown = tuple(replace(one, interrupts=interrupts_of(operations, one.service)) for one in every)
         return Plan(shown, operations, tuple(self._told), orphans, tuple(self._refusals))
 
     # What differs
@@ -397,19 +399,3 @@ class _Reconciler:
     def _watched(self, service: Service) -> bool:
         image = self._observed.images.get(service.image)
         return service.health_check or bool(image and image.health_check and not service.health_disabled)
-
-
-def _numbered(operations: list[Operation]) -> tuple[Operation, ...]:
-    """Return the operations with their numbers; each comes after the one before it."""
-    return tuple(
-        replace(one, number=number, after=(number - 1,) if number > 1 else ())
-        for number, one in enumerate(operations, 1)
-    )
-
-
-def _interrupts_of(operations: Iterable[Operation], service: str) -> tuple[str, ...]:
-    """Return which services cannot be reached because of what happens to one."""
-    found = [
-        name for one in operations if service in one.services or service in one.interrupts for name in one.interrupts
-    ]
-    return tuple(dict.fromkeys(name for name in found if name == service))

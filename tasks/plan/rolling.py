@@ -34,7 +34,9 @@ KNOWN = 1.0  # seconds in which the proxy asks for the addresses of new names
 class _Rollout:
     """The operations of one service, added up; ``front``: a proxy names its containers in a file."""
 
-    def __init__(self, service: Service, observed: Observed, stack: Stack, group: str, causes: tuple[str, ...] = ()):
+    def __init__(
+        self, service: Service, observed: Observed, stack: Stack, group: str, causes: tuple[str, ...] = ()
+    ) -> None:
         self._service, self._observed, self._stack = service, observed, stack
         self._group, self._causes = group, causes
         text = observed.upstreams.get(service.name, "")

@@ -194,6 +194,15 @@ def test_the_engines_sdk_is_used_in_the_engine_modules_only() -> None:
     assert {name for name in faults(ALL, rule) if not name.startswith("tasks/host/engine")} == set()
 
 
+def test_the_connection_to_the_engine_is_the_engine_modules_own() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Attribute) and node.attr in ("_api", "_answering"):
+                yield f"{node.lineno}: {node.attr}"
+
+    assert {name for name in faults(ALL, rule) if not name.startswith("tasks/host/engine")} == set()
+
+
 def test_a_task_module_imports_the_rest_inside_its_functions() -> None:
     def rule(path: Path) -> list[str]:
         at_import = [node for node in tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
