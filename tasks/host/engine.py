@@ -21,7 +21,6 @@ from ..plan.facts import (
     ONEOFF_LABEL,
     PROJECT_LABEL,
     Container,
-    EngineFacts,
     Image,
     ImageLayer,
     NamedResource,
@@ -130,12 +129,9 @@ class Engine(Records, Watch):
         except (DockerException, OSError) as error:
             raise _unreachable(self.address, error) from None
 
-    def facts(self, project: str, images: Iterable[str]) -> EngineFacts:
-        """Return the containers of a project and those of ``images`` that exist, by the reference asked for."""
-        found = {reference: image for reference in set(images) if (image := self.image(reference)) is not None}
-        containers, known = self.containers(project), {image.id for image in found.values()}
-        others = {one.created_from or one.image_id for one in containers} - known
-        return EngineFacts(containers, found, {one: image for one in others if (image := self.image(one)) is not None})
+    def named(self, references: Iterable[str]) -> dict[str, Image]:
+        """Return the local images that references stand for, by the reference asked for."""
+        return {one: image for one in sorted(set(references)) if (image := self.image(one)) is not None}
 
     def containers(self, project: str) -> tuple[Container, ...]:
         """Return all containers of a Compose project, one-off ones included, by service and number.

@@ -97,12 +97,6 @@ def _own(project: Project, run: Run, generator: Service) -> Iterator[Throwaway]:
         yield stack
 
 
-def execute(project: Project, run: Run, wide: Project, wanted: Wanted = Wanted()) -> SuiteResult:
-    """Put load on the running stack of a project; ``wide`` is the same with every Compose profile enabled."""
-    asked, admitted = _admitted(project, wide, wanted)
-    return _attack(project, run, _generator(wide), asked, admitted, wanted).result
-
-
 def _admitted(project: Project, wide: Project, wanted: Wanted) -> tuple[Settings, Admitted]:
     """Return what is asked; refused before anything is built or started."""
     asked = planner.settings(project.profile, wanted.rate, wanted.duration)

@@ -176,7 +176,7 @@ class Project:
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""
-        return dict(self.engine.facts(stack.project, {one.image for one in stack.services.values()}).images)
+        return self.engine.named(one.image for one in stack.services.values())
 
     def build_inputs(self, services: Sequence[str] = ()) -> dict[str, Inputs]:
         """Return what the images of the selected services, and of those that they are built from, are made from."""

@@ -80,7 +80,7 @@ def _removed(project: Project, image: str) -> list[str]:
 def images(project: Project) -> dict[str, Pinned]:
     """Return the images that the names of the Compose file stand for now."""
     raw = project.model["services"]
-    known = project.engine.facts(project.stack.project, {one.image for one in project.stack.services.values()}).images
+    known = project.images(project.stack)
     return {
         name: Pinned(
             one.image,

@@ -16,7 +16,6 @@ class Command:
     ``env`` is what is set beside the caller's environment. ``stdin`` is text fed to the process;
     ``None`` inherits the caller's. ``source`` and ``sink`` are files that are its stdin and its stdout instead.
     ``timeout`` is in seconds; ``None`` waits for ever. One that is ``tied`` is asked to end when we are killed.
-    ``shown`` is printed in place of a ``stdin`` that holds secrets.
     ``group``: it has a process group of its own, and is ended with everything that it has started there.
     """
 
@@ -30,7 +29,6 @@ class Command:
     group: bool = False
     source: str = ""
     sink: str = ""
-    shown: str = ""
 
     @property
     def title(self) -> str:
@@ -42,7 +40,7 @@ class Command:
         """Return the command as one line that can be pasted into ``sh``, without its environment."""
         line = shlex.join(self.argv)
         if self.stdin is not None:
-            line = f"printf '%s' {shlex.quote(self.shown or self.stdin)} | {line}"
+            line = f"printf '%s' {shlex.quote(self.stdin)} | {line}"
         if self.source:
             line += f" < {shlex.quote(self.source)}"
         if self.sink:

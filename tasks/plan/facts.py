@@ -133,20 +133,3 @@ class Owned:
     id: str
     name: str
     labels: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """One look at the engine: a project's containers, and those of the images its services name that exist.
-
-    ``used`` are the further images that the containers were made from, by id.
-    """
-
-    containers: tuple[Container, ...] = ()
-    images: Mapping[str, Image] = field(default_factory=dict)
-    used: Mapping[str, Image] = field(default_factory=dict)
-
-    def same(self, image_id: str, image: Image) -> bool:
-        """Whether a container of one image is as one of the other would be."""
-        used = self.used.get(image_id)
-        return image_id == image.id or (used is not None and bool(used.content) and used.content == image.content)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from .command import Command
 
-BEFORE, AFTER, FAILED = HOOKS = ("pre-deploy", "post-deploy", "on-failure")
+BEFORE, AFTER, FAILED = ("pre-deploy", "post-deploy", "on-failure")
 
 
 def command(path: str, cwd: str, values: Mapping[str, str], timeout: float) -> Command:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .upstream import Aim
 
-BUILD, PULL, PROMOTE, NAME = "build", "pull", "promote", "name images"
+BUILD, PULL, NAME = "build", "pull", "name images"
 RESTORE, REPLACE_NETWORK, BACKUP, RUN = "restore files", "replace network", "backup", "run"
 UP, CREATE, RECREATE, START, UNPAUSE, RESTART = "up", "create", "recreate", "start", "unpause", "restart"
 AWAIT, SETTLE, WATCH, SMOKE = "await healthy", "settle", "watch", "smoke"

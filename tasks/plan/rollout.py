@@ -49,22 +49,18 @@ def levels(stack: Stack) -> tuple[tuple[Service, ...], ...]:
 
 @dataclass(frozen=True)
 class Source:
-    """What Compose works from: the profile's files, or the model of an earlier release.
-
-    ``shown`` is the model as it is printed, where it holds secrets.
-    """
+    """What Compose works from: the profile's files, or the model of an earlier release."""
 
     profile: Profile
     cwd: str
     model: str = ""
-    shown: str = ""
 
     def compose(self, *words: str, reason: str = "") -> Command:
         """Return a ``docker compose`` command."""
         command = compose(self.profile, *words, cwd=self.cwd, reason=reason, files=("-",) if self.model else ())
         # What leaves is part of a plan, and not for Compose to decide while it does something else.
         env = {**command.env, "COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
-        return replace(command, env=env, stdin=self.model, shown=self.shown) if self.model else command
+        return replace(command, env=env, stdin=self.model) if self.model else command
 
     def docker(self, *words: str, reason: str = "", stdin: str | None = None) -> Command:
         """Return a ``docker`` command for the profile's engine."""
@@ -76,11 +72,6 @@ def new_names(project: str, service: str, containers: Iterable[Container], count
     """Return what Compose will call the containers that it adds: it goes on from the greatest number."""
     last = max((one.number for one in containers), default=0)
     return tuple(f"{project}-{service}-{last + number}" for number in range(1, count + 1))
-
-
-def start(source: Source, names: Sequence[str]) -> Command:
-    """Return the command that starts new containers."""
-    return source.docker("start", *names, reason="start them")
 
 
 def write(source: Source, container: str, file: str, text: str) -> tuple[Command, ...]:
@@ -111,14 +102,6 @@ def check(source: Source, proxy: Proxy, container: str) -> tuple[Command, ...]:
 def reload(source: Source, proxy: Proxy, container: str) -> Command:
     """Return the command that lets the proxy read its files again; its old workers finish their requests."""
     return source.docker("kill", f"--signal={proxy.settings.reload}", container, reason="reload the proxy")
-
-
-def stop(source: Source, names: Sequence[str]) -> tuple[Command, ...]:
-    """Return the commands that stop containers, each with its own grace period, and remove them."""
-    return (
-        source.docker("stop", *names, reason="stop what no longer serves"),
-        source.docker("rm", "--volumes", *names),
-    )
 
 
 @dataclass(frozen=True)

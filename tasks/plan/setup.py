@@ -15,7 +15,6 @@ _OLDER_DEBIAN = ("bookworm",)
 _NEW_PACKAGES = ("cosign",)  # what older Debian has not got at all
 _SOURCE = f"/etc/apt/sources.list.d/slipway-{_NEEDED_SUITE}.sources"
 _PIN = f"/etc/apt/preferences.d/slipway-{_NEEDED_SUITE}"
-_NO_START = "/usr/sbin/policy-rc.d"
 ENGINE_LOG = "/var/log/dockerd.log"
 
 

@@ -1,6 +1,5 @@
 """The Compose model as typed data: what ``docker compose config`` says."""
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,9 +73,8 @@ class Service:
 
     ``health_disabled``: not even the health check of the image counts. ``shares`` are the services whose namespaces or
     volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted.
-    ``health_disabled``: not even the health check of the image counts. ``settle`` is how long, in seconds, a new
-    container is looked at before it counts as one that stays. ``network_mode``, ``pid``, ``ipc`` are as in the Compose
-    file; ``volumes_from`` the services whose volumes it uses.
+    ``settle`` is how long, in seconds, a new container is looked at before it counts as one that stays.
+    ``network_mode``, ``pid``, ``ipc`` are as in the Compose file.
     """
 
     name: str
@@ -104,23 +102,13 @@ class Service:
     network_mode: str = ""
     pid: str = ""
     ipc: str = ""
-    volumes_from: tuple[str, ...] = ()
     addresses: tuple[FixedAddress, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
-
-    def reads_live(self, source: str, directory: str) -> bool:
-        """Whether the service says that it reads a bind source live; ``directory`` is what its words begin in."""
-        live = [posixpath.normpath(posixpath.join(directory, one)) for one in self.slipway.live]
-        return any(source == one or source.startswith(f"{one.rstrip('/')}/") for one in live)
 
     @property
     def rollout(self) -> str:
         """How new containers take over: ``x-slipway.rollout``, else what ``update_config.order`` asks for."""
         return self.slipway.rollout or (START_FIRST if self.update.order == START_FIRST else RECREATE)
-
-    def fixed_ports(self) -> bool:
-        """Whether a port of the host is taken by one container, so that there cannot be two."""
-        return any(port.published for port in self.ports)
 
     def recipe(self) -> Build:
         """Return how the image is built; raises InputError when the service has no ``build`` section."""
@@ -311,7 +299,6 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         settle=settling(own, update),
         health=parse_health(health, f"services.{name}.healthcheck") if health and not disabled else None,
         **{key: str(raw.get(key) or "") for key in ("network_mode", "pid", "ipc")},
-        volumes_from=tuple(str(one).partition(":")[0] for one in raw.get("volumes_from") or []),
         addresses=parse_addresses(raw, model.get("networks")),
         mounts=parse_mounts(raw),
     )

@@ -7,7 +7,6 @@ from support import profile, stack
 
 from tasks.plan.errors import InputError
 from tasks.plan.foresight import Files, doubts, env_files, mounted_paths, refusals, refuse, upstream_paths
-from tasks.plan.stack import Stack
 
 PROXY = {
     "volumes": [{"type": "volume", "source": "up", "target": "/etc/up"}],
@@ -203,9 +202,6 @@ def test_what_is_said_to_be_read_live_is_a_bind_source() -> None:
     assert refusals(stack(wrong), profile(), Files("/p")) == [
         ("services.web.x-slipway.live: ./scr is no bind source of the service", "did you mean ./src? There are: ./src")
     ]
-    found: Stack = stack({"web": web})
-    assert found.service("web").reads_live("/p/src/a.go", "/p")
-    assert not found.service("web").reads_live("/p/source", "/p")
 
 
 def test_all_refusals_are_told_at_once() -> None:

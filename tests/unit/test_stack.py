@@ -359,5 +359,5 @@ def test_what_a_service_is_attached_to_is_known() -> None:
     found = service(volumes=[bind], tmpfs=["/t:size=1m"], **shared)
 
     assert (found.network_mode, found.pid, found.ipc) == ("service:a", "service:b", "host")
-    assert found.volumes_from == ("c", "d")
+    assert found.shares == ("a", "b", "c", "d")
     assert found.mounts == (MountPoint("bind", "/q", "/p", read_only=True, created=True), MountPoint("tmpfs", "/t"))
