@@ -107,5 +107,9 @@ class Observed:
         return tuple(one for one in self.of(service) if one.state == "running")
 
     def content(self, container: Container) -> str:
-        """Return the content of a container's image."""
-        return self.contents.get(container.image_id, container.image_id)
+        """Return the content of a container's image: the one that Compose recorded, where the engine shows another.
+
+        An engine may show the image of one platform where the name stands for a list of them.
+        """
+        image = container.created_from or container.image_id
+        return self.contents.get(image, image)

@@ -1,4 +1,4 @@
-"""Golden scenarios: profile + facts + arguments → changes and commands. A new case needs no new code.
+"""Golden scenarios: profile + facts + arguments → changes and operations, or commands. A new case needs no new code.
 
 ``tests/plans/*.json`` hold them. ``plan`` is ``deploy`` or ``build``; ``given`` and ``expect`` are what the cases of a
 file share. A case changes the one in ``but`` and the other in ``expect``; both are JSON merge patches (RFC 7396:
@@ -6,7 +6,8 @@ file share. A case changes the one in ``but`` and the other in ``expect``; both 
 ``expect`` with an ``error`` stands for itself.
 
 ``model`` is what ``docker compose config --format json`` prints. A fingerprint ``current`` is that of the very inputs
-of the service that the image belongs to.
+of the service that the image belongs to. An operation is shown as its kind, its subject, the containers concerned, the
+seconds that it may take, and what it interrupts.
 """
 
 import json
@@ -18,13 +19,21 @@ from typing import Any
 import pytest
 from support import ROOT, built, container, image, inputs, profile
 
+from tasks.host.desire import replaced
 from tasks.plan import build as build_planner
-from tasks.plan import deploy as deploy_planner
 from tasks.plan.command import Command
+from tasks.plan.deploy import refuse, refuse_taken_ports
+from tasks.plan.desired import Desired, Wanted
+from tasks.plan.difference import Policy
 from tasks.plan.errors import SlipwayError
-from tasks.plan.facts import FINGERPRINT_LABEL, Container, EngineFacts, Image
+from tasks.plan.facts import FINGERPRINT_LABEL, Container, Image
+from tasks.plan.observed import Observed
+from tasks.plan.operation import Operation, Plan
 from tasks.plan.profile import Profile
+from tasks.plan.readiness import health_timeout
+from tasks.plan.reconcile import reconcile
 from tasks.plan.stack import Stack, parse
+from tasks.plan.verdict import refuse_missing_secrets
 
 CWD = "/srv/shop"
 
@@ -57,6 +66,7 @@ class Scenario:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.profile: Profile = profile(given["environment"], **given["profile"])
         self.stack: Stack = parse(given["model"])
+        self._model = given["model"]
         self.version = built(**given["git"])
         self.options = build_planner.Options(
             **{key: tuple(value) if isinstance(value, list) else value for key, value in given["arguments"].items()}
@@ -87,15 +97,38 @@ class Scenario:
         """Return the plan of a build; with ``images`` of what changed only."""
         return build_planner.plan(self.stack, self.profile, self.version, self.inputs, self.options, CWD, images)
 
-    def deploy(self, build: build_planner.BuildPlan) -> deploy_planner.Plan:
-        """Return the plan of a deploy."""
-        facts = deploy_planner.Facts(
-            engine=EngineFacts(self.containers(), self.images),
-            hashes=self._facts.get("hashes", {}),
-            missing_secrets=tuple(self._facts.get("missing_secrets", ())),
-            taken_ports=tuple(self._facts.get("taken_ports", ())),
+    def deploy(self, build: build_planner.BuildPlan) -> Plan:
+        """Return the plan of a deploy; raises what keeps it from being carried out, in the order of a real one."""
+        refuse_missing_secrets(self.stack, self.profile, tuple(self._facts.get("missing_secrets", ())))
+        found = self.containers()
+        contents = {one.id: one.content or one.id for one in self.images.values()} | self._facts.get("contents", {})
+        taken = tuple(self._facts.get("taken_ports", ()))
+        observed = Observed(found, self.images, contents, taken_ports=taken)
+        plan = reconcile(observed, self.desired(build), self.policy())
+        refuse(plan)
+        if plan.operations:
+            refuse_taken_ports(self.stack, self.profile, taken)
+        return plan
+
+    def desired(self, build: build_planner.BuildPlan) -> Desired:
+        """Return what the files say."""
+        causes, hashes = replaced(self.stack, build.causes), self._facts.get("hashes", {})
+        services = {}
+        for name, service in self.stack.services.items():
+            there = self.images.get(service.image)
+            known = frozenset({hashes[name]}) if name in hashes else frozenset[str]()
+            services[name] = Wanted((there.content or there.id) if there else "", known, causes.get(name, ""))
+        return Desired(self.stack, self._model, services)
+
+    def policy(self) -> Policy:
+        """Return what the profile says."""
+        orphans = self.profile.text("COMPOSE_REMOVE_ORPHANS")
+        return Policy(
+            orphans=orphans == "true" if orphans else None,
+            ours=frozenset(self._facts.get("released", ())),
+            timeout=self.profile.duration("HEALTH_TIMEOUT"),
+            timeouts={name: health_timeout(one, self.profile) for name, one in self.stack.services.items()},
         )
-        return deploy_planner.plan(self.stack, self.profile, build, facts, CWD)
 
 
 def command_document(command: Command, build: build_planner.BuildPlan) -> dict[str, Any]:
@@ -114,14 +147,22 @@ def command_document(command: Command, build: build_planner.BuildPlan) -> dict[s
     return document
 
 
+def shown(one: Operation) -> str:
+    """Return an operation in one line."""
+    names = f" ({' '.join(one.names)})" if one.names else ""
+    seconds = f" {one.seconds:g} s" if one.seconds else ""
+    interrupts = f", interrupts {' '.join(one.interrupts)}" if one.interrupts else ""
+    return f"{one.kind} {one.subject}{names}{seconds}{interrupts}"
+
+
 def deploy_document(scenario: Scenario) -> dict[str, Any]:
     """Return the plan of a deploy as a golden file shows it."""
     build = scenario.build(scenario.images)
     plan = scenario.deploy(build)
     return {
         "changes": {one.service: [one.action, *one.causes] for one in plan.changes},
-        "steps": [one.name for one in plan.steps],
-        "commands": {one.name: command_document(one.command, build) for one in plan.steps},
+        "operations": [shown(one) for one in plan.operations],
+        "build": command_document(build.command, build) if build.command else {},
         "orphans": list(plan.orphans),
     }
 
