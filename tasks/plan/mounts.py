@@ -96,7 +96,7 @@ def _watched(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _below(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 
 def redirected(model: Mapping[str, Any], places: Mapping[tuple[str, str], str]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.plan.build import Inputs
+from tasks.plan.desired import Desired, Wanted
 from tasks.plan.dockerfile import parse as parse_dockerfile
 from tasks.plan.facts import Container, Image
 from tasks.plan.interpolation import Variable
+from tasks.plan.mounts import Content, references
 from tasks.plan.profile import Profile, resolve
 from tasks.plan.schema import KEYS
 from tasks.plan.stack import Service, Stack, parse
@@ -32,6 +34,33 @@ def stack(services: Mapping[str, Any], project: str = "shop", **top: Any) -> Sta
 def service(name: str = "web", project: str = "shop", **fields: Any) -> Service:
     """Return one service of a model."""
     return stack({name: fields}, project).service(name)
+
+
+def desired(
+    services: Mapping[str, Any],
+    contents: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] | None = None,
+    images: Mapping[str, str] | None = None,
+    builds: Mapping[str, str] | None = None,
+    **top: Any,
+) -> Desired:
+    """Return a release to be of project ``shop``.
+
+    ``contents`` are what references stand for by their target, ``hashes`` configuration hashes, ``images`` image
+    contents (``sha256:a`` where nothing is said, as of ``container``), ``builds`` why images are to be built.
+    """
+    model = {"name": "shop", "services": services, **top}
+    wanted = {}
+    for name in services:
+        found = references(model, name, parse(model).service(name).slipway.live)
+        wanted[name] = Wanted(
+            (images or {}).get(name, "sha256:a"),
+            frozenset({hashes[name]}) if hashes and name in hashes else frozenset(),
+            (builds or {}).get(name, ""),
+            found,
+            {one.target: Content((contents or {}).get(one.target, "")) for one in found},
+        )
+    return Desired(parse(model), model, wanted)
 
 
 def container(name: str = "shop-web-1", **fields: Any) -> Container:
