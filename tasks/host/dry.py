@@ -1,6 +1,7 @@
 """Shows a plan as shell lines that can be pasted; nothing is run."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -114,7 +115,9 @@ class _Lines:
             names = ", ".join(one.names or one.services)
             self._say(f"wait until {names} is healthy, at most {show_duration(one.seconds)}")
             return
-        words = ("up", "--detach", "--no-build", "--no-recreate", "--wait", f"--wait-timeout={one.seconds:.0f}")
+        # Compose takes whole seconds, and 0 for no limit.
+        seconds = max(math.ceil(one.seconds), 1)
+        words = ("up", "--detach", "--no-build", "--no-recreate", "--wait", f"--wait-timeout={seconds}")
         reason = "wait until every service is healthy (Slipway itself listens to the engine's events)"
         self._run(replace(self._source.compose(*words, reason=reason)))
 

@@ -59,8 +59,12 @@ class Source:
         """Return a ``docker compose`` command."""
         command = compose(self.profile, *words, cwd=self.cwd, reason=reason, files=("-",) if self.model else ())
         # What leaves is part of a plan, and not for Compose to decide while it does something else.
-        env = {**command.env, "COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
-        return replace(command, env=env, stdin=self.model) if self.model else command
+        if self.model:
+            env = {**command.env, "COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
+            return replace(command, env=env, stdin=self.model)
+        if self.profile.text("COMPOSE_REMOVE_ORPHANS"):
+            return replace(command, env={**command.env, "COMPOSE_REMOVE_ORPHANS": "false"})
+        return command
 
     def docker(self, *words: str, reason: str = "", stdin: str | None = None) -> Command:
         """Return a ``docker`` command for the profile's engine."""
