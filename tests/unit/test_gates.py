@@ -6,9 +6,8 @@ import pytest
 from support import profile, stack
 
 from tasks.plan.errors import InputError, RefusedError
-from tasks.plan.gates import Facts, evidence, mounted_from, refuse_unmet, rolled_out
+from tasks.plan.gates import Facts, evidence, mounted_from, refuse_unmet
 from tasks.plan.hooks import command
-from tasks.plan.rollout import Move, to_back_up
 
 MET = Facts("1a2b3c4d", branches=("origin/main",), tests="20260506-070809-a1b2")
 ASKED = {"REQUIRE_CLEAN": "true", "REQUIRE_PUSHED": "true", "REQUIRE_EVIDENCE": "tests"}
@@ -70,10 +69,6 @@ def test_a_rollout_without_a_health_check_and_files_of_this_machine_are_refused(
     assert "/srv/shop/web.conf" in caught.value.message
 
 
-def test_only_what_is_rolled_out_needs_a_health_check() -> None:
-    assert rolled_out([Move("recreate", ("db",)), Move("blue-green", ("web",))]) == ("web",)
-
-
 def test_what_is_mounted_from_the_checkout_is_found() -> None:
     shop = stack(
         {
@@ -89,11 +84,6 @@ def test_what_is_mounted_from_the_checkout_is_found() -> None:
     )  # fmt: skip
     assert mounted_from(shop, "/srv/shop") == (("web", "/srv/shop/conf"), ("web", "/srv/shop/secrets/token"))
     assert mounted_from(shop, "/srv/sho") == ()
-
-
-def test_a_database_is_backed_up_when_migrations_are_about_to_work_on_it() -> None:
-    shop = stack({"store": {"x-slipway": {"role": "database"}}, "schema": {"x-slipway": {"job": "migrate"}}})
-    assert not to_back_up(shop, {"schema"}, {"store"}), "it does not say how"
 
 
 def test_a_hook_is_told_by_its_environment() -> None:

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from support import container, profile, stack
+from support import container, desired, profile
 
 from tasks.plan.errors import InputError, RefusedError
 from tasks.plan.release import (
@@ -13,13 +14,12 @@ from tasks.plan.release import (
     FAILED,
     PAUSED,
     ROLLED_BACK,
-    Before,
     Pinned,
     Release,
+    content,
+    differ,
     fingerprint,
     from_labels,
-    idle_database,
-    kept_services,
     moved,
     pinned,
     prunable,
@@ -27,9 +27,7 @@ from tasks.plan.release import (
     rolled_back_to,
     rows,
     serving,
-    stale_jobs,
     target,
-    to_bring_back,
     went_back,
 )
 
@@ -127,7 +125,9 @@ def test_the_model_of_a_release_names_one_image_for_each_service_and_builds_none
     assert found["services"] == {
         "web": {"image": "sha256:w", "command": ["x"]}, "db": {"image": "postgres@sha256:e"},
     }  # fmt: skip
-    assert restored(found, IMAGES)["services"]["web"] == {"image": "shop/web:prod", "command": ["x"]}
+    assert restored(found, {"web": "shop/web:prod"})["services"] == {
+        "web": {"image": "shop/web:prod", "command": ["x"]}, "db": {"image": "postgres@sha256:e"},
+    }  # fmt: skip
     assert MODEL["services"]["web"]["build"], "what was given stays as it is"
 
 
@@ -150,65 +150,76 @@ def test_what_an_earlier_version_said_is_no_obstacle_to_going_back() -> None:
     assert restored(model, {})["services"]["web"]["x-slipway"] == {"rollout": "blue-green"}
 
 
-def test_what_does_not_run_as_before_is_brought_back() -> None:
-    shop = stack({"web": {"deploy": {"replicas": 2}}, "db": {}, "job": {"x-slipway": {"job": "migrate"}}, "log": {}})
-    images = {name: Pinned(name, "sha256:a") for name in ("web", "db", "job", "log", "left")}
-    hashes = dict.fromkeys(images, "h")
-    same = {"config_hash": "h"}
-    good = [container("shop-web-1", **same), container("shop-web-2", **same), container("shop-db-1", **same),
-            container("shop-log-1", **same)]  # fmt: skip
-
-    assert to_bring_back(shop, images, hashes, good) == {}
-    assert to_bring_back(shop, images, hashes, good[1:]) == {"web": "scale"}
-    assert to_bring_back(shop, images, hashes, good[:3]) == {"log": "create"}
-    other = [*good[1:], container("shop-web-3", config_hash="h", image_id="sha256:b")]
-    assert to_bring_back(shop, images, hashes, other) == {"web": "recreate"}
-    edited = [*good[:3], container("shop-log-1", config_hash="other")]
-    assert to_bring_back(shop, images, hashes, edited) == {"log": "recreate"}
-
-
-def test_a_database_that_is_down_is_started_for_a_backup_when_it_has_data() -> None:
-    commands = {key: ["true"] for key in ("snapshot", "dump", "list", "create", "restore", "tables", "drop", "swap")}
-    shop = stack(
-        {
-            "store": {
-                "image": "store",
-                "volumes": [{"type": "volume", "source": "data", "target": "/data"}],
-                "x-slipway": {"role": "database", "backup": {"name": "t", **commands}},
-            },
-            "change": {"image": "change", "x-slipway": {"job": "migrate"}},
-        },
-        volumes={"data": {"name": "shop_data"}},
-    )
-    assert idle_database(shop, ["change"], [], ["shop_data"]) == "store"
-    assert idle_database(shop, ["change"], [], []) == ""
-    assert idle_database(shop, ["change"], ["store"], ["shop_data"]) == ""
-    assert idle_database(shop, ["store"], [], ["shop_data"]) == ""
-
-
-def test_a_job_that_ran_by_a_failed_image_is_not_kept_as_a_release_s() -> None:
-    shop = stack({"web": {}, "schema": {"x-slipway": {"job": "migrate"}}, "seed": {"x-slipway": {"job": "seed"}}})
-    images = {name: Pinned(f"shop/{name}:one", "sha256:a") for name in ("web", "schema", "seed")}
-    found = [
-        container("shop-web-1", image_id="sha256:b"), container("shop-schema-1", image_id="sha256:b", state="exited"),
-        container("shop-schema-run-1", service="schema", image_id="sha256:b", oneoff=True),
-        container("shop-seed-1", image_id="sha256:a", state="exited"),
-    ]  # fmt: skip
-    assert stale_jobs(shop, images, found) == ("shop-schema-1",)
-
-
-def test_on_the_way_back_goes_what_a_killed_deploy_has_brought_and_no_orphan() -> None:
-    assert kept_services({"web"}, {"web", "new"}, {"web", "new", "orphan"}) == {"web", "orphan"}
-
-
-def test_a_service_of_which_some_containers_run_by_another_image_differs_from_a_release() -> None:
-    images = {"web": Pinned("shop/web:one", "sha256:a"), "worker": Pinned("shop/worker:one", "sha256:a")}
-    ran = {"web": frozenset({"sha256:a", "sha256:b"}), "worker": frozenset({"sha256:a"})}
-    before = Before(images, {}, frozenset(), {}, ran)
-    assert before.differing(images) == ("web",)
-
-
 def test_a_deploy_went_back_when_that_step_was_done() -> None:
     steps = [{"name": "up web", "outcome": "failed"}, {"name": "roll back", "outcome": "done"}]
     assert went_back(steps)
     assert not went_back([*steps[:1], {"name": "roll back", "outcome": "failed"}])
+
+
+# What makes two releases different
+
+
+def test_a_release_keeps_an_image_by_a_name_of_its_own() -> None:
+    assert Pinned("registry.example.com:5000/shop/web:prod", "sha256:w").kept("shop", 7) == (
+        "registry.example.com:5000/shop/web:shop-release-7"
+    )
+
+
+def test_a_record_of_an_earlier_version_brought_the_services_that_it_has_images_of() -> None:
+    document = release(3).document()
+    for key in ("services", "secrets", "content"):
+        document.pop(key)
+    found = from_labels({DOCUMENT_LABEL: json.dumps(document)})
+    assert found
+    assert (found.services, found.content, found.secrets) == (("web",), "", {})
+
+
+def test_releases_with_the_same_images_and_another_content_differ() -> None:
+    one, other = (replace(release(1), content=text) for text in ("a", "b"))
+    assert differ(one, other)
+    assert not differ(one, replace(release(2), content="a")), "content says it all"
+    assert differ(release(1), replace(release(2), content="a")), "of an earlier version only images are known"
+    assert not differ(release(1), replace(release(1), content="a"))
+
+
+def test_the_way_back_is_not_past_a_release_that_changed_the_configuration_only() -> None:
+    known = [replace(release(number, image="sha256:same"), content=text) for number, text in enumerate("abb", 1)]
+    assert target(known).id == 1
+    assert target(known[:2]).id == 1
+
+
+def test_what_a_killed_deploy_left_unrecorded_goes_first() -> None:
+    known = [release(1), release(2)]
+    assert target(known, unrecorded=True).id == 2
+    assert target(known).id == 1
+
+
+def contents(
+    services: dict[str, Any], at: str = "/srv/a", digest: str = "x", image: str = "sha256:w", **top: Any
+) -> str:
+    """Return the content of a release whose references stand for something."""
+    targets = dict.fromkeys(("/etc/site.conf", "/run/secrets/token", "/page"), digest)
+    made = desired(services, targets, **top)
+    return content(made.model, {"web": Pinned("shop/web:1", image)}, made, at)
+
+
+def bound(at: str) -> dict[str, Any]:
+    """Return a service that mounts from a directory."""
+    return {"web": {"image": "shop/web:1", "volumes": [{"type": "bind", "source": f"{at}/page", "target": "/page"}]}}
+
+
+def test_a_release_is_the_same_wherever_its_project_lies() -> None:
+    assert contents(bound("/srv/a"), "/srv/a") == contents(bound("/srv/b"), "/srv/b")
+    assert contents(bound("/srv/a"), "/srv/a") != contents(bound("/opt/x"), "/srv/a")
+
+
+def test_an_image_a_configuration_and_a_mounted_file_are_of_a_release() -> None:
+    base = contents(bound("/srv/a"))
+    assert contents(bound("/srv/a"), image="sha256:other") != base
+    assert contents(bound("/srv/a"), digest="y") != base
+    assert contents({"web": {**bound("/srv/a")["web"], "command": ["x"]}}) != base
+
+
+def test_a_secret_is_not_of_a_release() -> None:
+    service, declared = {"web": {"secrets": [{"source": "token"}]}}, {"token": {"file": "/srv/a/token"}}
+    assert contents(service, digest="x", secrets=declared) == contents(service, digest="y", secrets=declared)

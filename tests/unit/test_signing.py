@@ -5,8 +5,6 @@ import json
 import pytest
 from support import image, profile, stack
 
-from tasks.plan.command import Command
-from tasks.plan.deploy import Change, Plan, Step
 from tasks.plan.errors import InputError, RefusedError, SlipwayError
 from tasks.plan.secret import Secret, is_secret_name
 from tasks.plan.signing import (
@@ -226,13 +224,3 @@ def test_a_name_that_was_given_away_is_refused_with_both_digests() -> None:
 
     assert "sha256:222222222222 now" in found.message
     assert "sha256:111111111111" in found.message
-
-
-def test_a_plan_says_which_images_it_builds() -> None:
-    build = Step("build", Command(("docker", "buildx", "bake")))
-    causes = ("image to be built: its sources changed",)
-    changes = (Change("web", "recreate", causes), Change("cache", "create", ("no container",)))
-
-    assert Plan(changes, (build,)).building == ("web",)
-    assert Plan(changes, ()).building == ()
-    assert Plan(changes[1:], (build,)).building == ("cache",)

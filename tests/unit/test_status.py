@@ -3,26 +3,29 @@
 from typing import Any
 
 import pytest
-from support import container, image, stack
+from support import container, desired, image
 
-from tasks.plan.deploy import Facts
-from tasks.plan.facts import Container, EngineFacts
+from tasks.plan.difference import Policy
+from tasks.plan.facts import Container
+from tasks.plan.observed import Observed
+from tasks.plan.reconcile import reconcile
 from tasks.plan.release import Pinned, Release
 from tasks.plan.status import rows
 
-SHOP = stack(
+SHOP = desired(
     {
         "schema": {"image": "shop/schema:dev", "x-slipway": {"job": "migrate"}},
         "web": {"image": "shop/web:dev", "healthcheck": {"test": ["CMD", "x"]}, "deploy": {"replicas": 2}},
-    }
+    },
+    hashes={"web": "w1", "schema": "s1"},
 )
 IMAGES = {"shop/web:dev": image("sha256:a"), "shop/schema:dev": image("sha256:a")}
-HASHES = {"web": "w1", "schema": "s1"}
 
 
-def status(*containers: Container) -> dict[str, dict[str, Any]]:
-    facts = Facts(EngineFacts(containers, IMAGES), HASHES)
-    return {row["service"]: row for row in rows(SHOP, facts, containers)}
+def status(*containers: Container, release: Release | None = None) -> dict[str, dict[str, Any]]:
+    observed = Observed(containers, IMAGES)
+    plan = reconcile(observed, SHOP, Policy(pulled=True))
+    return {row["service"]: row for row in rows(SHOP, observed, plan, containers, release)}
 
 
 def web(number: int = 1, **fields: Any) -> Container:
@@ -46,6 +49,7 @@ def test_a_row_has_the_contracts_members() -> None:
         "replicas": "2/2",
         "ports": ["0.0.0.0:8080->80/tcp"],
         "started": "2026-05-06T08:00:00Z",
+        "restarts": 0,
         "drift": [],
         "ready": True,
     }
@@ -122,6 +126,15 @@ def test_a_container_that_somebody_ran_by_hand_is_not_shown() -> None:
 
 def test_what_runs_another_image_than_the_release_that_serves_has_drifted() -> None:
     release = Release(6, "prod", "1.4.2", "c", "t", "ann", images={"web": Pinned("shop/web:dev", "sha256:b")})
-    facts = Facts(EngineFacts((web(1), web(2)), IMAGES), HASHES)
-    found = {row["service"]: row["drift"] for row in rows(SHOP, facts, (web(1), web(2)), release)}
+    found = {name: row["drift"] for name, row in status(web(1), web(2), release=release).items()}
     assert found == {"schema": [], "web": ["not the image of release 6"]}
+
+
+def test_restarts_of_all_replicas_are_counted() -> None:
+    assert status(web(1, restarts=2), web(2, restarts=1))["web"]["restarts"] == 3
+
+
+def test_a_service_that_only_waits_or_is_scaled_is_not_ready() -> None:
+    assert status(web(1), web(2))["web"]["ready"] is True
+    assert status(web(1))["web"]["ready"] is False
+    assert status(web(1), web(2, health="starting"))["web"]["ready"] is False
