@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..plan.desired import Desired
+from ..plan.facts import FILES_LABEL
 from ..plan.mounts import BIND, FILE, Reference
 from .engine import Engine
 from .engine_files import put_into_volume
 from .output import note
 
-FILES_LABEL = "slipway.files"
 CONTENTS = "contents.json"
 _MOST = 32 * 2**20  # bytes of files that one record keeps
 

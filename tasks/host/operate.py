@@ -10,7 +10,7 @@ from ..plan import clean as clean_planner
 from ..plan import shell as shell_planner
 from ..plan.compose import compose
 from ..plan.errors import CommandError, InputError, RefusedError
-from ..plan.facts import PROJECT_LABEL, Container
+from ..plan.facts import FILES_LABEL, PROJECT_LABEL, Container
 from ..plan.lock import waiting
 from ..plan.secret import reveal
 from ..plan.stack import Service
@@ -179,6 +179,7 @@ def _leftovers(project: Project, sizes: bool) -> clean_planner.Leftovers:
         images=owned,
         volumes=engine.volumes(name, {volume for one in containers for volume in one.volumes}, sizes=sizes),
         pins=clean_planner.pins([one for one in listed if one.id not in own], name),
+        kept=tuple(one.name for one in engine.owned(f"{FILES_LABEL}={name}") if one.kind == "volume"),
     )
 
 

@@ -14,7 +14,7 @@ class Leftovers:
     """Everything on the engine that a project has made.
 
     ``images`` are its own, each with those names that are not another project's; ``pins`` are the names that its
-    releases gave to images of others.
+    releases gave to images of others, ``kept`` the volumes that hold files of its releases.
     """
 
     containers: tuple[Container, ...] = ()
@@ -22,6 +22,7 @@ class Leftovers:
     images: tuple[Image, ...] = ()
     volumes: tuple[NamedResource, ...] = ()
     pins: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def plan(found: Leftovers, volumes: bool, images: bool, env: dict[str, str]) -> 
         # By name where there is one: an image that another project tagged too stays under that other name.
         remove(("docker", "image", "rm"), [name for one in found.images for name in one.tags or (one.id,)])
         freed += sum(one.size for one in found.images)
+        lines += [f"volume {one} (files of releases)" for one in found.kept]
+        remove(("docker", "volume", "rm", "--force"), found.kept)
     if volumes:
         lines += [f"volume {one.name} ({_volume_size(one)})" for one in found.volumes]
         # Some went with their containers.

@@ -12,6 +12,7 @@ HASH_LABEL = "com.docker.compose.config-hash"
 IMAGE_LABEL = "com.docker.compose.image"
 DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 FINGERPRINT_LABEL = "slipway.fingerprint"
+FILES_LABEL = "slipway.files"
 
 
 @dataclass(frozen=True)

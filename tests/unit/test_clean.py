@@ -36,6 +36,15 @@ def test_images_go_when_asked_by_every_name_they_have() -> None:
     assert cleaning.freed == 7_001_000
 
 
+def test_files_of_releases_go_with_the_releases() -> None:
+    found = Leftovers(images=FOUND.images[:1], kept=("shop-release-files",))
+
+    assert lines_of(plan(found, volumes=False, images=True, env={}))[1:] == [
+        "docker volume rm --force shop-release-files"
+    ]
+    assert plan(found, volumes=True, images=False, env={}).commands == ()
+
+
 def test_volumes_go_when_asked_and_a_size_that_is_not_known_frees_nothing() -> None:
     cleaning = plan(FOUND, volumes=True, images=False, env={})
 
