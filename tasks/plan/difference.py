@@ -48,6 +48,8 @@ def container_causes(service: Service, container: Container, observed: Observed,
     if wanted.image and observed.content(container) != wanted.image:
         causes.append(f"image {service.image} changed")
     causes += changed_references(container, observed, wanted)
+    if desired.stack.one_off(service):
+        return causes  # what it was connected to when it ran is no concern of what it has done
     causes += [f"volume {name} is not mounted" for name in service.volumes if name not in container.volumes]
     causes += [f"not in network {name}" for name in service.networks if name not in container.networks]
     present = {one.id for one in observed.containers}
