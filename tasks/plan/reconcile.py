@@ -44,7 +44,7 @@ from .operation import (
     interrupts_of,
     numbered,
 )  # fmt: skip
-from .rolling import following, leftover, rolled, scaled
+from .rolling import following, leftover, made_names, rolled, scaled
 from .rollout import levels
 from .stack import Service
 
@@ -288,7 +288,7 @@ class _Reconciler:
             if one in rolled_out:
                 self._operations += rolled(service, one, self._observed, self._desired, self._policy)
             elif one.action == SCALE:
-                self._operations += scaled(service, one, self._observed, self._stack)
+                self._operations += scaled(service, one, self._observed, self._stack, self._timeout([service.name]))
             elif one.action in (UNCHANGED, WAIT) and not self._job(one.service):
                 self._operations += leftover(service, self._observed, self._desired)
 
@@ -342,9 +342,7 @@ class _Reconciler:
         """Return what Compose will call the containers of services."""
         found: list[str] = []
         for service in (self._stack.service(name) for name in services):
-            there = [one.name for one in self._observed.of(service.name)]
-            fresh = [f"{self._stack.project}-{service.name}-{number + 1}" for number in range(service.replicas)]
-            found += [service.container_name] if service.container_name else there or fresh
+            found += made_names(service, self._stack, self._observed.of(service.name))
         return tuple(found)
 
     def _timeout(self, names: Iterable[str]) -> float:

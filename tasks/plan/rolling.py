@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from .desired import Desired
-from .difference import Policy, matches
+from .difference import Policy, matches, stuck_as
 from .extension import BLUE_GREEN
 from .facts import Container
 from .observed import Observed
@@ -14,8 +14,10 @@ from .operation import (
     DRAIN,
     POINT,
     PROVE,
+    RECREATE,
     REMOVE,
     REST,
+    RESTART,
     SMOKE,
     START,
     STOP,
@@ -87,6 +89,17 @@ def _names(containers: Sequence[Container]) -> tuple[str, ...]:
     return tuple(one.name for one in containers)
 
 
+def made_names(service: Service, stack: Stack, there: Sequence[Container]) -> tuple[str, ...]:
+    """Return what Compose calls the containers of a service that it makes, or makes anew: each keeps its number.
+
+    What is too many goes, those of the greatest numbers; what is missing goes on from there.
+    """
+    if service.container_name:
+        return (service.container_name,)
+    kept = [f"{stack.project}-{service.name}-{one.number}" for one in there[: service.replicas]]
+    return (*dict.fromkeys(kept), *new_names(stack.project, service.name, there, service.replicas - len(kept)))
+
+
 def _proven(service: Service, observed: Observed, containers: Sequence[Container]) -> list[Container]:
     """Return those of containers that were watched to the end, as far as anybody noted."""
     running = {one.name for one in observed.running(service.name)}
@@ -147,7 +160,7 @@ def _batched(
         rollout.lead_back(now)
     taken = 0
     count = max(service.replicas, 1)
-    every = new_names(project, service.name, old, count)  # Compose goes on from what is left by then
+    every = new_names(project, service.name, old, count)  # the others have left by then
     for number, batch in enumerate(batches(service, now)):
         fresh = every[taken : taken + batch.count]
         if number and update.delay:
@@ -180,28 +193,27 @@ def _watch(service: Service, observed: Observed) -> float:
     return service.update.monitor if checked else max(service.update.monitor, service.settle)
 
 
-def scaled(service: Service, change: Change, observed: Observed, stack: Stack) -> list[Operation]:
+def scaled(service: Service, change: Change, observed: Observed, stack: Stack, timeout: float) -> list[Operation]:
     """Return the operations that give a service more or fewer containers."""
     rollout = _Rollout(service, observed, stack, f"scale {service.name}", change.causes)
     there = observed.of(service.name)
-    running = [one for one in there if one.state == "running"]
-    if len(there) > service.replicas:
-        ordered = [*running, *(one for one in there if one not in running)]
-        kept = ordered[: service.replicas]
-        if rollout.named and kept:
-            rollout.lead_back(_names(kept))
-        rollout.retire([one.name for one in there if one not in kept])
-        return rollout.operations
-    fresh = new_names(stack.project, service.name, there, service.replicas - len(there))
-    rollout.add(CREATE, fresh, counts={service.name: service.replicas})
-    rollout.add(START, fresh, begun=True)
-    rollout.add(AWAIT, fresh, seconds=60.0)
-    if rollout.named:
-        now = [one for one in rollout.named if one in _names(running)]
-        rollout.point(now, coming=fresh)
-        rollout.rest(KNOWN)
-        rollout.point((*_names(running), *fresh))
-        rollout.drain()
+    ordered = sorted(there, key=lambda one: (one.state != "running", bool(stuck_as(one)), one.number))
+    kept = ordered[: service.replicas]
+    fresh = new_names(stack.project, service.name, there, service.replicas - len(kept))
+    ill = [one.name for one in kept if stuck_as(one) == "unhealthy"]
+    # Those that are there and do not run count as they are wanted.
+    woken = (*(one.name for one in kept if one.state != "running"), *fresh)
+    if fresh:
+        rollout.add(CREATE, fresh, counts={service.name: service.replicas})
+    if ill:
+        rollout.add(RESTART, ill)
+    if woken:
+        rollout.add(START, woken, begun=True)
+    if ill or woken:
+        rollout.add(AWAIT, woken, seconds=timeout)
+    if rollout.named and kept:
+        rollout.lead_back((*(one for one in _names(kept) if one not in woken), *woken))
+    rollout.retire([one.name for one in there if one not in kept])
     return rollout.operations
 
 
@@ -210,8 +222,9 @@ def following(service: Service, change: Change, observed: Observed, stack: Stack
     rollout = _Rollout(service, observed, stack, f"up {service.name}", change.causes)
     if change.action == UNCHANGED or not rollout.named or service.rollout == "recreate":
         return []
-    fresh = [f"{stack.project}-{service.name}-{number + 1}" for number in range(service.replicas)]
-    there = [one.name for one in observed.of(service.name)] or fresh
+    there = made_names(service, stack, observed.of(service.name))
+    if change.action not in (CREATE, RECREATE):
+        there = _names(observed.of(service.name))
     if set(there) != set(rollout.named):
         rollout.point(there)
     return rollout.operations
