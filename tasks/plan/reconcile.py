@@ -333,9 +333,11 @@ class _Reconciler:
             interrupted = tuple(name for name in names if self._observed.running(name))
             return {"counts": counts, "interrupts": interrupted, "names": tuple(one.name for one in there)}
         if action == RESTART:
-            stuck = tuple(one for one in there if stuck_as(one)) or tuple(there)
-            running = tuple(dict.fromkeys(one.service for one in there if one.state == "running" and not stuck_as(one)))
-            return {"names": tuple(one.name for one in stuck), "interrupts": running if stuck == tuple(there) else ()}
+            # Beside one that is stuck another one may be stopped: `docker restart` starts it.
+            stuck = any(map(stuck_as, there))
+            acted = [one for one in there if not stuck or stuck_as(one) or one.state != "running"]
+            running = () if stuck else tuple(dict.fromkeys(one.service for one in there if one.state == "running"))
+            return {"names": tuple(one.name for one in acted), "interrupts": running}
         return {"names": tuple(one.name for one in there if one.state != "running")}
 
     def _names(self, services: Iterable[str]) -> tuple[str, ...]:
