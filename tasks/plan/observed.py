@@ -113,3 +113,18 @@ class Observed:
         """
         image = container.created_from or container.image_id
         return self.contents.get(image, image)
+
+
+def doubles(observed: Observed) -> tuple[Container, ...]:
+    """Return the containers that do not run and have the number of another one of their service.
+
+    Compose makes a container anew beside the one that it replaces, by a name for the meantime. Where it is killed both
+    are left: the one of the right name stays, or the one that runs.
+    """
+    known: dict[tuple[str, int], Container] = {}
+    found = []
+    usual = [one for one in observed.containers if not one.oneoff]
+    for one in sorted(usual, key=lambda one: (one.state != "running", not one.name.endswith(f"-{one.number}"))):
+        if known.setdefault((one.service, one.number), one) is not one and one.state != "running":
+            found.append(one)
+    return tuple(found)

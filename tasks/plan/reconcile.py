@@ -13,7 +13,7 @@ from .difference import Policy, change, network_difference, stuck_as, volume_dif
 from .extension import JOBS
 from .extension import RECREATE as RECREATED
 from .facts import Container
-from .observed import Observed
+from .observed import Observed, doubles
 from .operation import (
     AWAIT,
     BACKUP,
@@ -60,18 +60,22 @@ class _Reconciler:
     """One reconciliation; what it finds is added up in order."""
 
     def __init__(self, observed: Observed, desired: Desired, policy: Policy) -> None:
-        self._observed, self._desired, self._policy = observed, desired, policy
+        self._doubles = doubles(observed)
+        rest = tuple(one for one in observed.containers if one not in self._doubles)
+        self._observed, self._desired, self._policy = replace(observed, containers=rest), desired, policy
         self._stack = desired.stack
         self._operations: list[Operation] = []
         self._told: list[str] = []
         self._refusals: list[tuple[str, str]] = []
         self._networks: dict[str, list[str]] = {}
         self._freed: set[str] = set()
+        self._removed: set[str] = set()
 
     def plan(self) -> Plan:
         self._compare_resources()
         changes = self._followed({one.name: self._change(one) for one in self._stack.services.values()})
         gone, orphans = self._gone()
+        self._clear()
         self._prepare(changes)
         self._back_up([one for one in changes.values() if one.action == RUN], self._running)
         self._free(changes, gone)
@@ -168,6 +172,13 @@ class _Reconciler:
     def _add(self, kind: str, subject: str, group: str = "", **more: object) -> None:
         self._operations.append(Operation(kind, subject, group=group or f"{kind} {subject}", **more))  # type: ignore[arg-type]
 
+    def _clear(self) -> None:
+        """Remove what is left of containers that were being made anew: Compose trips over two of one number."""
+        if names := tuple(one.name for one in self._doubles):
+            cause = ("another container has its number",)
+            for kind in (STOP, REMOVE):
+                self._add(kind, " ".join(names), "remove doubles", names=names, cause=cause)
+
     def _prepare(self, changes: Mapping[str, Change]) -> None:
         """Build and pull, give names back their images, and wake what is paused."""
         built = [name for name, one in changes.items() if self._desired.wanted(name).build]
@@ -218,6 +229,7 @@ class _Reconciler:
         group = f"free {holder.service}"
         if holder in gone:
             self._freed.add(holder.name)
+            self._removed.add(holder.name)
             self._add(STOP, holder.name, group, names=(holder.name,), cause=(what,), interrupts=(holder.service,))
             self._add(REMOVE, holder.name, group, names=(holder.name,), cause=("it is in no Compose file any more",))
         elif holder.service in changes and changes[holder.service].action == RECREATE:
@@ -237,8 +249,10 @@ class _Reconciler:
     def _replace_networks(self, changes: Mapping[str, Change]) -> None:
         for name, words in self._networks.items():
             network = self._observed.networks[name]
-            mine = {one.name for one in self._observed.containers}
-            foreign = [one for one in network.containers if one not in mine]
+            # The engine lists only those that run; one that is stopped could not be started again without the network.
+            mine = [one.name for one in self._observed.containers if name in one.networks]
+            project = {*(one.name for one in self._doubles), *(one.name for one in self._observed.containers)}
+            foreign = [one for one in network.containers if one not in project]
             if foreign:
                 self._refuse(
                     f"{'; '.join(words)}; it cannot be made anew while containers of others are in it: "
@@ -248,9 +262,9 @@ class _Reconciler:
                 continue
             served = tuple(one.name for one in self._stack.services.values() if name in one.networks)
             interrupted = tuple(one for one in served if self._observed.running(one))
+            names = tuple(one for one in mine if one not in self._removed)
             self._add(
-                REPLACE_NETWORK, name, names=network.containers, cause=tuple(words), interrupts=interrupted,
-                services=served,
+                REPLACE_NETWORK, name, names=names, cause=tuple(words), interrupts=interrupted, services=served
             )  # fmt: skip
 
     def _first(self, changes: Mapping[str, Change]) -> bool:
