@@ -61,10 +61,11 @@ class Upset:
 
 @dataclass(frozen=True)
 class Project:
-    """A project on its engine: the world and the releases that it has recorded."""
+    """A project on its engine: the world, the releases that it has recorded, the services of its checkout."""
 
     world: World = field(default_factory=World)
     records: tuple[Record, ...] = ()
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,11 @@ def recorded(world: World, record: Record) -> Desired:
     return Desired(stack, told, services, names, record.id, files)
 
 
+def _inside(world: World, network: str) -> tuple[str, ...]:
+    """Return the names of the containers that run in a network: the engine tells of no others."""
+    return tuple(one.fact.name for one in world.boxes if network in one.fact.networks and one.runs)
+
+
 def observe(world: World, desired: Desired) -> Observed:
     """Return one look at the engine."""
     seen = {}
@@ -171,7 +177,7 @@ def observe(world: World, desired: Desired) -> Observed:
     rolled = {name for name, one in desired.stack.services.items() if one.rollout != "recreate"}
     declared = [str(one["name"]) for one in (desired.model.get("networks") or {}).values()]
     networks = {
-        name: replace(found, containers=tuple(box.fact.name for box in world.boxes if name in box.fact.networks))
+        name: replace(found, containers=_inside(world, name))
         for name, found in world.networks.items()
         if name in declared
     }
@@ -190,7 +196,7 @@ def observe(world: World, desired: Desired) -> Observed:
 
 def policy(project: Project, back: bool = False, pulled: bool = False, orphans: bool | None = None) -> Policy:
     """Return what a profile without opinions says."""
-    ours = frozenset(name for one in project.records for name in one.services)
+    ours = project.files | {name for one in project.records for name in one.services}
     return Policy(back=back, orphans=orphans, ours=ours, timeout=60.0, pulled=pulled)
 
 
@@ -251,8 +257,8 @@ def _within(process: Process, one: Operation) -> Process:
 def checked_out(project: Project, spec: Spec) -> Project:
     """Return the project with the files of a checkout on the disk, and the images that nobody builds pulled."""
     pulled = {name: f"sha256:{content}" for name, (source, content) in spec.images.items() if not source}
-    world = replace(project.world, disk=dict(spec.disk), tags={**pulled, **project.world.tags})
-    return replace(project, world=world)
+    world = replace(project.world, disk={**project.world.disk, **spec.disk}, tags={**pulled, **project.world.tags})
+    return replace(project, world=world, files=frozenset(spec.model["services"]))
 
 
 def deploy(project: Project, spec: Spec, upset: Upset = Upset(), see: See = unseen) -> Ended:
@@ -311,7 +317,8 @@ def _recorded(project: Project, spec: Spec, desired: Desired) -> Project:
     if last and replace(last, id=number) == made:
         return replace(project, world=world)
     kept = {f"{reference}-{number}": image for reference, image, _ in images.values()}
-    return Project(replace(world, tags={**world.tags, **kept}), (*project.records, made))
+    world = replace(world, tags={**world.tags, **kept})
+    return replace(project, world=world, records=(*project.records, made))
 
 
 def _way_back(project: Project, before: Project, plan: Plan, reason: str, see: See) -> Ended:

@@ -47,6 +47,9 @@ class Part:
         names = [one.name for one in fields(self) if getattr(self, one.name) != getattr(usual, one.name)]
         return f"Part({', '.join([repr(self.name), *(f'{name}={getattr(self, name)!r}' for name in names)])})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # hypothesis prints every field of a dataclass otherwise
+
     @property
     def called(self) -> str:
         """What the service is called."""

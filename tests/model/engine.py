@@ -53,7 +53,8 @@ class GivenUp(Failed):
 class Box:
     """A container and what no look at the engine tells: its image's content, its age, what it mounts.
 
-    ``pinned`` are mounted files as they were when it was made, by target; ``roots`` mounted directories, seen live.
+    ``pinned`` are mounted files as they were when it was made, by target; ``roots`` mounted directories, seen live,
+    ``joined`` the ids of networks: one of the same name that was made anew is another network.
     """
 
     fact: Container
@@ -61,6 +62,7 @@ class Box:
     age: int = 0
     pinned: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
@@ -273,7 +275,8 @@ def _make(process: Process, service: Service, number: int, name: str = "") -> Pr
     options = {str(one["name"]): dict(one.get("driver_opts") or {}) for _, one in declared}
     networks = dict(world.networks)
     for network in service.networks:
-        networks.setdefault(network, Network(network, options=options.get(network, {})))
+        made_now = Network(network, f"net{world.serial + 1}", options=options.get(network, {}))
+        networks.setdefault(network, made_now)
     volumes = {**world.volumes, **{one: Volume(one) for one in service.volumes if one not in world.volumes}}
     serial = world.serial + 1
     fact = Container(
@@ -282,7 +285,9 @@ def _make(process: Process, service: Service, number: int, name: str = "") -> Pr
         volumes=service.volumes, networks=service.networks, shares=(owner,) if owner else (), created=float(serial),
         binds=tuple((one.source, one.target) for one in wanted.references if one.kind == BIND),
     )  # fmt: skip
-    box = Box(fact, image.removeprefix("sha256:"), 0, pinned, roots)
+    box = Box(
+        fact, image.removeprefix("sha256:"), 0, pinned, roots, {one: networks[one].id for one in service.networks}
+    )
     made = replace(world, boxes=(*world.boxes, box), serial=serial, networks=networks, volumes=volumes)
     return process.on(made)
 
@@ -305,6 +310,8 @@ def _compose(process: Process, one: Operation, again: bool) -> Process:
 def _ensured(process: Process, service: Service, count: int, again: bool) -> Process:
     there = sorted(process.world.of([service.name]), key=lambda box: (box.fact.number, box.fact.created))
     last = max((box.fact.number for box in there), default=0)
+    if len({box.fact.number for box in there}) < len(there):
+        raise Failed(process, f"two containers of {service.name} have one number: their names are in each other's way")
     for position, box in enumerate(there):
         if position >= count or again:
             process = process.on(_gone(process.world, [box.fact.name]))
@@ -339,7 +346,7 @@ def _started(process: Process, box: Box) -> Process:
     if service is None or fact.state in ("running", "paused"):
         return process
     ports = tuple(f"0.0.0.0:{port.published}->{port.target}/tcp" for port in service.ports if port.published)
-    if word := _hindered(world, fact, ports):
+    if word := _hindered(world, box, ports):
         raise Failed(process, f"{fact.name}: {word}")
     world = world.changed([fact.name], state="running", exit_code=0, health=_begins(service), ports=ports)
     boxes = tuple(replace(one, age=0) if one.fact.id == fact.id else one for one in world.boxes)
@@ -352,12 +359,13 @@ def _started(process: Process, box: Box) -> Process:
     return process.on(world)
 
 
-def _hindered(world: World, fact: Container, ports: Collection[str]) -> str:
+def _hindered(world: World, box: Box, ports: Collection[str]) -> str:
     """Return why the engine would not start a container, "" when it would."""
-    running = {one.fact.id for one in world.boxes if one.runs}
+    fact, running = box.fact, {one.fact.id for one in world.boxes if one.runs}
+    joined = {name: world.networks[name].id if name in world.networks else "" for name in fact.networks}
     taken = {text for one in world.boxes if one.runs for text in one.fact.ports} & set(ports)
     words = [f"cannot join the network of {owner}, which does not run" for owner in fact.shares if owner not in running]
-    words += [f"network {name} not found" for name in fact.networks if name not in world.networks]
+    words += [f"network {name} not found" for name, one in joined.items() if one != box.joined[name]]
     words += [f"{source} does not exist" for source, _ in fact.binds if not world.content(source)]
     return "; ".join((*words, *(f"{text}: port is already allocated" for text in taken)))
 
@@ -390,6 +398,8 @@ def _replace_network(process: Process, one: Operation) -> Process:
     world = process.world
     if one.subject not in world.networks:
         raise Failed(process, f"network {one.subject} not found")
+    if absent := set(one.names) - {box.fact.name for box in world.boxes if one.subject in box.fact.networks}:
+        raise Failed(process, f"{absent} are not in network {one.subject}")
     boxes = []
     for box in world.boxes:
         kept = tuple(name for name in box.fact.networks if name != one.subject or box.fact.name not in one.names)

@@ -22,13 +22,14 @@ class Watcher:
     plan: Plan | None = None
     served: dict[str, Service] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
     def see(self, plan: Plan, one: Operation, before: Process, after: Process) -> None:
         """Hold an operation and what came of it."""
         if plan is not self.plan:
             self._begin(plan, before)
         self.trace.append(f"{one.number} {one.kind} {one.subject} {one.names} {one.cause}")
-        names = {box.fact.name for box in before.world.boxes}
+        names = {box.fact.name for box in before.world.boxes} | self.names
         strange = [name for name in one.names if name not in names and not name.startswith(f"{PROJECT}")]
         strange = [name for name in strange if name not in before.desired.names]
         assert not strange, self._told(f"names {strange}, which are not of the project")
@@ -39,6 +40,7 @@ class Watcher:
 
     def _begin(self, plan: Plan, before: Process) -> None:
         self.plan = plan
+        self.names = {box.fact.name for box in before.world.boxes}
         self.trace.append(f"--- {'back' if before.back else 'forward'}: {[one for one in plan.changed]}")
         self.trace += [
             f"    {box.fact.name} {box.fact.id} {box.content} {box.fact.state}" for box in before.world.boxes
@@ -66,8 +68,9 @@ class Watcher:
 
 def known(world: World, stack: Stack) -> list[Service]:
     """Return the services of a stack, and those that are in none any more and have containers."""
-    gone = sorted({box.fact.service for box in world.boxes} - set(stack.services))
-    return [*stack.services.values(), *(Service(name, "") for name in gone)]
+    gone = {box.fact.service for box in world.boxes if not box.content.startswith("job")} - set(stack.services)
+    serving = [one for one in stack.services.values() if not stack.one_off(one)]
+    return [*serving, *(Service(name, "") for name in sorted(gone))]
 
 
 def hold_differences_told(project: Project, desired: Desired, plan: Plan) -> None:
@@ -96,8 +99,6 @@ def end(project: Project, stack: Stack) -> dict[str, tuple[object, int, bool]]:
     found: dict[str, tuple[object, int, bool]] = {}
     for service in known(world, stack):
         boxes = world.of([service.name])
-        if stack.services.get(service.name) and stack.one_off(service):
-            continue
         now, _ = engine.reached(world, stack, service)
         running = {box.fact.id for box in boxes if box.runs}
         found[service.name] = (
