@@ -146,9 +146,12 @@ def _job_change(service: Service, observed: Observed, wanted: Wanted, causes: li
 
 def _reloadable(service: Service, observed: Observed, desired: Desired, wanted: Wanted) -> bool:
     """Whether all that differs is mounted configuration that the service takes by a signal, and can see already."""
-    if service.slipway.reload is None or wanted.build:
+    there = observed.of(service.name)
+    if service.slipway.reload is None or wanted.build or len(there) != service.replicas:
         return False
-    for one in observed.of(service.name):
+    if any(one.state != "running" or stuck_as(one) for one in there):
+        return False  # whoever does not run takes no signal
+    for one in there:
         changed = differing(one, observed, wanted)
         if len(container_causes(service, one, observed, desired)) != len(changed):
             return False
