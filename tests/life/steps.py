@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.e2e.support import docker
 from tests.life.stack import Stack
 from tests.life.week import Step
 
@@ -86,3 +87,13 @@ def together(*changes: Change) -> Change:
 def replicas(**counts: int) -> Change:
     """Return a change of what is expected: so many containers of services."""
     return lambda stack: stack.replicas.update(counts)
+
+
+def network(name: str, shown: str, wanted: str) -> Callable[[Stack], str]:
+    """Return a check: a network of the project is as its Compose file says; ``shown`` is a template of the engine."""
+
+    def check(stack: Stack) -> str:
+        found = docker("network", "inspect", f"{stack.project}_{name}", "--format", f"{{{{{shown}}}}}", check=False)
+        return "" if found == wanted else f"network {name}: {shown} is {found or 'nothing'}, not {wanted}"
+
+    return check

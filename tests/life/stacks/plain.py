@@ -10,6 +10,7 @@ from tests.life.steps import (
     changed,
     commit,
     gone,
+    network,
     replaced,
     second_clone,
     set_value,
@@ -91,7 +92,7 @@ WEEK = (
         check=gone("stats", "figures"),
     ),
     Step(
-        "a network of its own",
+        "a network with an option",
         commit(
             replaced(
                 "compose.yaml",
@@ -102,6 +103,7 @@ WEEK = (
             "Network",
         ),
         may_interrupt=True,
+        check=network("default", 'index .Options "com.docker.network.bridge.enable_icc"', "true"),
     ),
     NOTHING,
     _code("3"),
