@@ -235,7 +235,7 @@ WEEK = (
     NOTHING,
     Step("killed at its first container", commit(code, "Code"), act=killed(), code=KILLED, kept=_KEPT),
     Step("deployed after that", kept=_KEPT),
-    Step("killed at its fourth", commit(code, "Code"), act=killed(3), code=KILLED, kept=_KEPT),
+    Step("killed at its third", commit(code, "Code"), act=killed(2), code=KILLED, kept=_KEPT),
     Step("deployed after that, too", kept=_KEPT),
     NOTHING,
     Step("a second clone, the same commit", second_clone, code=(0, 3), kept=(*_KEPT, "app"), serves="old"),
