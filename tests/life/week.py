@@ -340,5 +340,8 @@ def _clean(week: Week) -> Row:
     stack, began = week.stack, time.monotonic()
     done = task(stack, "clean", "--env", ENVIRONMENT, "--images", "--volumes", "--yes", "--wait", "90s")
     seconds, left = time.monotonic() - began, stack.left()
-    faults = [*_ended(Step(CLEAN), done), *([f"left behind: {len(left)} things"] if left else [])]
+    faults = [
+        *_ended(Step(CLEAN), done),
+        *([f"left behind: {' '.join(left[:3])}{' …' * (len(left) > 3)}"] if left else []),
+    ]
     return Row(stack.kind, CLEAN, done.code, "0", 0, 0, (), 0, 0, seconds, (), tuple(faults))
