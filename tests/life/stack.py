@@ -51,8 +51,8 @@ class Stack(Checkout):
         self.settings()
 
     def settings(self, **changed: str) -> None:
-        """Write the layer of the profile that is this machine's."""
-        self.local.update(changed)
+        """Write the layer of the profile that is this machine's; an empty value takes a key away."""
+        self.local = {key: value for key, value in {**self.local, **changed}.items() if value}
         lines = [f"{key}={value}" for key, value in self.local.items()]
         (self.envs_dir / "staging.local.env").write_text("\n".join(lines) + "\n")
 

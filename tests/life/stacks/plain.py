@@ -15,6 +15,7 @@ from tests.life.steps import (
     second_clone,
     set_value,
     taken_back,
+    together,
     with_tag,
     written,
 )
@@ -120,6 +121,22 @@ WEEK = (
         kept=("db",),
     ),
     Step("deployed after that", may_interrupt=True, kept=("db",)),
+    NOTHING,
+    Step(
+        "an interruption that is not allowed",
+        together(commit(replaced(APP, 'CODE = "', 'CODE = "5'), "Code"), set_value(ALLOW_INTERRUPTION="false")),
+        code=(3,),
+        kept=("db", "web", "stats"),
+        serves="old",
+    ),
+    Step(
+        "it is allowed",
+        set_value(ALLOW_INTERRUPTION=""),
+        may_interrupt=True,
+        kept=("db",),
+        serves="new",
+        check=changed('"code": "5'),
+    ),
     NOTHING,
     Step("a second clone, the same commit", second_clone, code=(0, 3), kept=("db", "web"), serves="old"),
 )
