@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .desired import Desired
 from .difference import Policy, change, network_difference, stuck_as, volume_difference
-from .extension import JOBS
+from .extension import BLUE_GREEN, JOBS
 from .extension import RECREATE as RECREATED
 from .facts import Container
 from .observed import Observed, doubles
@@ -21,6 +21,7 @@ from .operation import (
     CREATE,
     GO,
     NAME,
+    POINT,
     PULL,
     RECREATE,
     RELOAD,
@@ -47,6 +48,7 @@ from .operation import (
 from .rolling import following, leftover, made_names, rolled, scaled
 from .rollout import levels
 from .stack import Service
+from .upstream import Aim, leads, serving
 
 _NEW_CONTAINERS = (CREATE, RECREATE)
 
@@ -82,9 +84,12 @@ class _Reconciler:
         self._replace_networks(changes)
         if self._first(changes):
             self._everything(changes)
+            if any(map(self._has_data, self._proxies())):  # its file may name containers of before
+                self._lead_anew(changes)
         else:
             for group in levels(self._stack):
                 self._level([changes[one.name] for one in group])
+            self._lead_anew(changes)
         self._leave(gone)
         self._finish(changes)
         if self._operations and self._desired.files:
@@ -305,6 +310,36 @@ class _Reconciler:
                 self._operations += scaled(service, one, self._observed, self._stack, self._timeout([service.name]))
             elif one.action in (UNCHANGED, WAIT) and not self._job(one.service):
                 self._operations += leftover(service, self._observed, self._desired)
+
+    def _lead_anew(self, changes: Mapping[str, Change]) -> None:
+        """Lead a proxy that begins to run only now to what serves by then: it did not follow meanwhile."""
+        begins = (CREATE, RECREATE, START, RESTART)
+        proxies = [one.name for one in self._proxies()]
+        if self._observed.front or not any(changes[name].action in begins for name in proxies):
+            return
+        for service in self._stack.services.values():
+            text = self._observed.upstreams.get(service.name, "")
+            if service.rollout == BLUE_GREEN or (service.rollout != RECREATED and leads(text, service.name)):
+                names = self._afterwards(service, changes[service.name])
+                if names and set(names) != set(serving(text, service.name)):
+                    why = (f"{', '.join(proxies)} did not run",)
+                    self._add(POINT, service.name, services=(service.name,), names=names, cause=why, aim=Aim(names))
+
+    def _proxies(self) -> list[Service]:
+        return [one for one in self._stack.services.values() if one.slipway.proxy.upstreams]
+
+    def _afterwards(self, service: Service, one: Change) -> tuple[str, ...]:
+        """Return the names of the containers that a service has when all that is planned for it is done."""
+        there = self._observed.of(service.name)
+        if one.action in _NEW_CONTAINERS and not self._rolls(one):
+            return made_names(service, self._stack, there)
+        names = [each.name for each in there]
+        for each in self._operations:
+            if each.subject == service.name and each.kind in (CREATE, REMOVE):
+                names = [name for name in names if name not in each.names] + list(
+                    each.names if each.kind == CREATE else ()
+                )
+        return tuple(names)
 
     def _job(self, name: str) -> bool:
         return self._stack.one_off(self._stack.service(name))

@@ -100,6 +100,12 @@ def made_names(service: Service, stack: Stack, there: Sequence[Container]) -> tu
     return (*dict.fromkeys(kept), *new_names(stack.project, service.name, there, service.replicas - len(kept)))
 
 
+def _noted_proven(observed: Observed, container: Container) -> bool:
+    """Whether nothing was noted that speaks against a container: that a rollout began with it and did not end."""
+    stamp = observed.state.stamps.get(container.id)
+    return stamp is None or stamp.proven
+
+
 def _proven(service: Service, observed: Observed, containers: Sequence[Container]) -> list[Container]:
     """Return those of containers that were watched to the end, as far as anybody noted."""
     running = {one.name for one in observed.running(service.name)}
@@ -107,8 +113,7 @@ def _proven(service: Service, observed: Observed, containers: Sequence[Container
     led = proven(text, service.name, running, service.replicas)
     found = []
     for one in containers:
-        stamp = observed.state.stamps.get(one.id)
-        if one.state == "running" and (stamp is None or stamp.proven) and (not led or one.name in led):
+        if one.state == "running" and _noted_proven(observed, one) and (not led or one.name in led):
             found.append(one)
     return found
 
@@ -120,7 +125,8 @@ def rolled(service: Service, change: Change, observed: Observed, desired: Desire
     alike = [one for one in there if matches(service, one, observed, desired)]
     kept = _proven(service, observed, alike)
     if policy.back and not kept:
-        kept = [one for one in alike if one.state == "running"]  # what ran before a deploy needs no watch
+        # What ran before a deploy needs no watch, unless it is of a way back that did not come to its end.
+        kept = [one for one in alike if one.state == "running" and _noted_proven(observed, one)]
     kept = kept[: service.replicas]
     if kept and len(kept) >= service.replicas:
         _keep(rollout, there, kept)

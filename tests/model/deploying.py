@@ -174,6 +174,7 @@ def observe(world: World, desired: Desired) -> Observed:
         for target, path in box.roots.items():
             seen[box.fact.id, target] = world.content(path) or "nothing"
     proxies = engine.front(world, desired.stack)
+    inside = world.of([name for name, one in desired.stack.services.items() if one.slipway.proxy.upstreams])
     rolled = {name for name, one in desired.stack.services.items() if one.rollout != "recreate"}
     declared = [str(one["name"]) for one in (desired.model.get("networks") or {}).values()]
     networks = {
@@ -189,7 +190,7 @@ def observe(world: World, desired: Desired) -> Observed:
         volumes=world.volumes,
         state=world.state,
         seen=seen,
-        upstreams={name: text for name, text in world.files.items() if name in rolled} if proxies else {},
+        upstreams={name: text for name, text in world.files.items() if name in rolled} if inside else {},
         front=tuple(box.fact.name for box in proxies),
     )
 

@@ -80,7 +80,14 @@ class Drawn:
             if one.secret:
                 secrets[one.name] = {"file": f"{self.root}/{one.name}.file"}
         network = {"name": f"{PROJECT}_default", "driver_opts": {"mtu": str(self.network)}}
-        model = {"name": PROJECT, "services": services, "networks": {"default": network}, "secrets": secrets}
+        volumes = {"upstreams": {"name": f"{PROJECT}_upstreams"}}
+        model = {
+            "name": PROJECT,
+            "services": services,
+            "networks": {"default": network},
+            "volumes": volumes,
+            "secrets": secrets,
+        }
         return Spec(model, images, disk)
 
     @staticmethod
@@ -120,6 +127,8 @@ class Drawn:
             own |= {"reload": {"signal": "HUP"}} if one.config == "reload" else {}
         if one.proxy:
             own = {"proxy": {"upstreams": "/etc/up"}}
+            upstreams = {"type": "volume", "source": "upstreams", "target": "/etc/up"}
+            raw["volumes"] = [*raw.get("volumes", ()), upstreams]
         if one.job:
             own = {"job": "once"}
         return {**raw, "depends_on": after, "x-slipway": own}
