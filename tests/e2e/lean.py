@@ -100,7 +100,7 @@ class Lean(Checkout):
                             "upstreams": "/etc/nginx/upstreams",
                             "check": ["nginx", "-t", "-q", "-c", "/conf/nginx.conf"],
                             "workers": "nginx: worker",
-                        }
+                        },
                     },
                 },
                 "app": {

@@ -17,7 +17,7 @@ from tasks.plan.difference import (
     volume_difference,
 )
 from tasks.plan.facts import Container, Network, Volume
-from tasks.plan.mounts import Content
+from tasks.plan.mounts import GONE, Content
 from tasks.plan.observed import Observed, Ran, Stamp, State
 from tasks.plan.operation import Change
 
@@ -121,13 +121,22 @@ def test_another_content_has_the_container_recreated_and_the_same_one_does_not(
     assert changed("web", seen(container(), noted={target: "old"}), wanted) == Change("web", "recreate", (cause,))
 
 
-def test_of_a_container_that_nobody_noted_what_it_sees_counts() -> None:
+def test_what_nobody_noted_of_a_container_is_no_difference() -> None:
     wanted = desired({"web": CONFIGURED}, {"/etc/site.conf": "new"}, configs=CONFIG)
     one = container()
 
     assert causes(seen(one), wanted) == []
-    assert causes(seen(one, seen={(one.id, "/etc/site.conf"): "new"}), wanted) == []
-    assert causes(seen(one, seen={(one.id, "/etc/site.conf"): "old"}), wanted) == ["config site changed"]
+    assert causes(seen(one, noted={"/etc/site.conf": "new"}), wanted) == []
+    assert causes(seen(one, noted={"/etc/site.conf": "old"}), wanted) == ["config site changed"]
+
+
+def test_a_directory_that_was_replaced_under_a_container_is_a_difference_whatever_is_in_it() -> None:
+    wanted = desired({"web": CONFIGURED}, {"/etc/site.conf": "same"}, configs=CONFIG)
+    one = container()
+
+    assert causes(seen(one, noted={"/etc/site.conf": "same"}, seen={(one.id, "/etc/site.conf"): GONE}), wanted) == [
+        "config site changed"
+    ]
 
 
 def test_what_cannot_be_known_and_what_is_read_live_is_no_difference() -> None:

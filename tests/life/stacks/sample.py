@@ -84,8 +84,9 @@ def make(base: Path) -> Stack:
 def _make_secrets(stack: Stack) -> None:
     """Let setup make them, as it does for development: nothing makes those of staging."""
     layer = stack.envs_dir / "dev.local.env"
-    keys = ("COMPOSE_PROJECT_NAME", "SECRETS_DIR", "TLS_DIR")
-    layer.write_text("".join(f"{key}={stack.local[key]}\n" for key in keys))
+    values = {key: stack.local[key] for key in ("SECRETS_DIR", "TLS_DIR")}
+    values["COMPOSE_PROJECT_NAME"] = f"{stack.project}-dev"  # which nothing deploys
+    layer.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
     stack.inv("setup", SLIPWAY_ENV="dev")
     layer.unlink()
 
