@@ -121,21 +121,24 @@ def test_another_content_has_the_container_recreated_and_the_same_one_does_not(
     assert changed("web", seen(container(), noted={target: "old"}), wanted) == Change("web", "recreate", (cause,))
 
 
-def test_what_nobody_noted_of_a_container_is_no_difference() -> None:
+def test_what_a_process_has_read_counts_and_not_what_its_mount_holds_by_now() -> None:
     wanted = desired({"web": CONFIGURED}, {"/etc/site.conf": "new"}, configs=CONFIG)
     one = container()
 
-    assert causes(seen(one), wanted) == []
-    assert causes(seen(one, noted={"/etc/site.conf": "new"}), wanted) == []
-    assert causes(seen(one, noted={"/etc/site.conf": "old"}), wanted) == ["config site changed"]
+    assert causes(seen(one), wanted) == [], "nobody noted what it was made with"
+    sees = {(one.id, "/etc/site.conf"): "new"}
+    assert causes(seen(one, noted={"/etc/site.conf": "old"}, seen=sees), wanted) == ["config site changed"]
+    sees = {(one.id, "/etc/site.conf"): "old"}
+    assert causes(seen(one, noted={"/etc/site.conf": "new"}, seen=sees), wanted) == []
 
 
-def test_a_directory_that_was_replaced_under_a_container_is_a_difference_whatever_is_in_it() -> None:
-    wanted = desired({"web": CONFIGURED}, {"/etc/site.conf": "same"}, configs=CONFIG)
+def test_a_directory_that_was_replaced_under_a_container_is_a_difference_also_where_it_is_read_live() -> None:
+    bind = {"volumes": [{"type": "bind", "source": "/srv/src", "target": "/src"}], "x-slipway": {"live": ["/srv/src"]}}
+    wanted = desired({"web": bind}, {"/src": "same"})
     one = container()
 
-    assert causes(seen(one, noted={"/etc/site.conf": "same"}, seen={(one.id, "/etc/site.conf"): GONE}), wanted) == [
-        "config site changed"
+    assert causes(seen(one, noted={"/src": "same"}, seen={(one.id, "/src"): GONE}), wanted) == [
+        "/srv/src at /src changed"
     ]
 
 

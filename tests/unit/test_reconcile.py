@@ -280,6 +280,7 @@ def test_on_the_way_back_no_job_is_run_waited_for_or_backed_up_for() -> None:
     made = planned(shop(), *failed, policy={"back": True})
     assert actions(made) == {"web": "recreate"}
     assert not [line for line in lines(made) if line.startswith(("run", "backup"))]
+    assert lines(made)[-3:-1] == ["stop schema", "remove schema"], "what failed does not stay"
     [last] = [one for one in made.operations if one.subject == "every service"]
     assert "schema" not in last.services
 

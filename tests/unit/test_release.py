@@ -129,6 +129,8 @@ def test_the_model_of_a_release_names_one_image_for_each_service_and_builds_none
         "web": {"image": "shop/web:prod", "command": ["x"]}, "db": {"image": "postgres@sha256:e"},
     }  # fmt: skip
     assert MODEL["services"]["web"]["build"], "what was given stays as it is"
+    implied = restored(found, {"web": ""})["services"]["web"]
+    assert implied == {"command": ["x"], "build": {"context": "."}}, "Compose names it, as it did then"
 
 
 def test_the_fingerprint_of_a_profile_does_not_know_its_secrets() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support import container
 
-from tasks.plan.spelling import scaled_for, spelled, with_namespaces
+from tasks.plan.spelling import scaled_for, spelled, with_namespaces, with_others
 
 WEB = {"image": "redis", "volumes": [{"type": "bind", "source": "/b/page", "target": "/page/"},
                                      {"type": "volume", "source": "data", "target": "/data"}]}  # fmt: skip
@@ -27,6 +27,11 @@ def test_an_image_and_bind_mounts_are_spelled_as_the_container_has_them() -> Non
 @pytest.mark.parametrize("reference", ["", "sha256:0123"])
 def test_an_image_without_a_name_leaves_the_name_as_it_is(reference: str) -> None:
     assert spelled(model(web=WEB), [container(image_reference=reference)])["services"]["web"]["image"] == "redis"
+
+
+def test_a_service_that_names_no_image_gets_none() -> None:
+    built = {"build": {"context": "/srv"}}
+    assert spelled(model(web=built), [container(image_reference="shop-web")]) == model(web=built)
 
 
 def test_a_service_that_is_to_change_is_left_as_it_is_said() -> None:
@@ -72,3 +77,8 @@ def test_a_count_that_is_asked_for_wins() -> None:
 def test_of_scale_and_replicas_only_one_is_said() -> None:
     found = scaled_for(model(web={"scale": 2, "deploy": {"replicas": 2}}), [container()], {})["services"]
     assert found == {"web": {"deploy": {"replicas": 1}}}
+
+
+def test_a_service_that_is_in_no_file_is_there_for_compose_with_its_image() -> None:
+    there = [container("shop-web-1", image_reference="web"), container("shop-old-1", image_reference="old:1")]
+    assert with_others(model(web=WEB), there) == model(web=WEB, old={"image": "old:1"})
