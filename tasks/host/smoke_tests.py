@@ -19,6 +19,7 @@ from ..plan.secret import reveal
 from ..plan.smoke import Check, Row
 from ..plan.suites import FAILED, PASSED, SKIPPED, SuiteResult
 from ..plan.units import show_duration
+from . import states
 from .asking import ask
 from .output import emit_table, note
 from .project import Project
@@ -87,7 +88,7 @@ def _execute(project: Project, run: Run, fresh: Sequence[str] = ()) -> tuple[Sui
             project.runner.show(f"smoke: {owner}: {check} from the {check.origin}, expect {check.status}")
         return SuiteResult(NAME, SKIPPED, reason="dry run"), ()
     containers = project.engine.containers(project.stack.project)
-    rows = [*planner.health(project.stack, containers)]
+    rows = [*planner.health(project.stack, containers, states.read(project).jobs)]
     # The newest first: it is what requests reach once an older one beside it has been taken out.
     asked = sorted(containers, key=lambda one: (one.name in fresh, one.number), reverse=True)
     jobs = [_job(project, owner, check, asked) for owner, check in declared]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +152,18 @@ def _version(raw: object, where: str, owner: str) -> tuple[str, str]:
     return member, str(found.get("service", owner))
 
 
-def health(stack: "Stack", containers: Iterable[Container]) -> tuple[Row, ...]:
-    """Return whether each service is as it should be, by what the engine says."""
+def health(stack: "Stack", containers: Iterable[Container], ran: Collection[str] = ()) -> tuple[Row, ...]:
+    """Return whether each service is as it should be, by what the engine says.
+
+    ``ran`` are jobs that are known to have ended well: their container may be gone with what replaced it and failed.
+    """
     mine = [one for one in containers if not one.oneoff]
-    return tuple(
-        _health(one, [container for container in mine if container.service == one.name], stack.one_off(one))
-        for one in stack.services.values()
-    )
+    found = []
+    for service in stack.services.values():
+        own = [one for one in mine if one.service == service.name]
+        if own or service.name not in ran:
+            found.append(_health(service, own, stack.one_off(service)))
+    return tuple(found)
 
 
 def _health(service: "Service", containers: Sequence[Container], ends: bool) -> Row:
