@@ -103,7 +103,7 @@ class Deployment:
         project = self._project
         tools = Tools(
             verify=self._verify,
-            probe=lambda names: smoke_tests.hold(project, names),
+            probe=lambda names: smoke_tests.hold(project, names, prepared.desired.stack),
             back_up=lambda: note(f"backed up: {back_up()}") if back_up else None,
             restore=lambda: self._restore(prepared),
             release=self._identity,

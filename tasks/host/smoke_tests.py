@@ -1,5 +1,6 @@
 """Verifies a running environment in seconds and without side effects."""
 
+import copy
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ..plan.facts import Container
 from ..plan.quoting import quoted
 from ..plan.secret import reveal
 from ..plan.smoke import Check, Row
+from ..plan.stack import Stack
 from ..plan.suites import FAILED, PASSED, SKIPPED, SuiteResult
 from ..plan.units import show_duration
 from . import states
@@ -62,8 +64,10 @@ def execute(project: Project, run: Run) -> SuiteResult:
     return _execute(project, run)[0]
 
 
-def hold(project: Project, fresh: Sequence[str] = ()) -> None:
+def hold(project: Project, fresh: Sequence[str] = (), stack: Stack | None = None) -> None:
     """Raise DeployError when the running stack does not answer as its services declare; keeps no report.
+
+    ``stack`` is what is to run, where that is not what the files say: an earlier release.
 
     ``fresh`` are the containers that have just taken over: where older ones of their service run beside them, it is
     these that answers are held against.
@@ -71,6 +75,9 @@ def hold(project: Project, fresh: Sequence[str] = ()) -> None:
     if project.runner.dry:
         project.runner.show("smoke: ask what the stack declares in x-slipway.smoke")
         return
+    if stack is not None:
+        project = copy.copy(project)
+        project.stack = stack
     with tempfile.TemporaryDirectory() as directory:
         result, _ = _execute(project, Run("deploy", Path(directory, "deploy")), fresh)
     if not result.good:
@@ -88,7 +95,10 @@ def _execute(project: Project, run: Run, fresh: Sequence[str] = ()) -> tuple[Sui
             project.runner.show(f"smoke: {owner}: {check} from the {check.origin}, expect {check.status}")
         return SuiteResult(NAME, SKIPPED, reason="dry run"), ()
     containers = project.engine.containers(project.stack.project)
-    rows = [*planner.health(project.stack, containers, states.read(project).jobs)]
+    # In the middle of a deploy there are services whose turn has not come.
+    there = {one.service for one in containers}
+    later = [name for name in project.stack.services if fresh and name not in there]
+    rows = [*planner.health(project.stack, containers, (*states.read(project).jobs, *later))]
     # The newest first: it is what requests reach once an older one beside it has been taken out.
     asked = sorted(containers, key=lambda one: (one.name in fresh, one.number), reverse=True)
     jobs = [_job(project, owner, check, asked) for owner, check in declared]
