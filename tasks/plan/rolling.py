@@ -54,9 +54,12 @@ class _Rollout:
             )
         )  # fmt: skip
 
-    def point(self, names: Sequence[str], backups: Sequence[str] = (), coming: Sequence[str] = ()) -> None:
+    def point(
+        self, names: Sequence[str], backups: Sequence[str] = (), coming: Sequence[str] = (), again: bool = False
+    ) -> None:
+        """``again``: let the proxy read its file also where it says so already: it was perhaps killed before it did."""
         if self.front:
-            self.add(POINT, names, aim=Aim(tuple(names), tuple(backups), tuple(coming)))
+            self.add(POINT, names, aim=Aim(tuple(names), tuple(backups), tuple(coming)), begun=again)
 
     def rest(self, seconds: float) -> None:
         if self.front:
@@ -79,9 +82,9 @@ class _Rollout:
         there = {one.name for one in self._observed.running(self._service.name)}
         known = [one for one in self.named if one in there]
         if unknown and known:
-            self.point(known, coming=unknown)
+            self.point(known, backups=unknown)
             self.rest(KNOWN)
-        self.point(names)
+        self.point(names, again=True)
         self.drain()
 
 
@@ -138,7 +141,8 @@ def rolled(service: Service, change: Change, observed: Observed, desired: Desire
     if not old:
         old, dead = fresh, [one for one in there if one not in fresh]
     if dead:
-        if {one.name for one in dead} & set(rollout.named):
+        # One that runs may be led to by what the proxy read before its file was written.
+        if {one.name for one in dead} & set(rollout.named) or any(one.state == "running" for one in dead):
             rollout.lead_back(_names(old))
         rollout.retire(_names(dead))
     _batched(rollout, service, observed, desired, policy, tuple(old))
@@ -205,10 +209,14 @@ def scaled(service: Service, change: Change, observed: Observed, stack: Stack, t
     there = observed.of(service.name)
     ordered = sorted(there, key=lambda one: (one.state != "running", bool(stuck_as(one)), one.number))
     kept = ordered[: service.replicas]
+    surplus = [one for one in there if one not in kept]
+    # Those that are there and do not run count: one that runs is surplus only where all that stay run.
     fresh = new_names(stack.project, service.name, there, service.replicas - len(kept))
     ill = [one.name for one in kept if stuck_as(one) == "unhealthy"]
-    # Those that are there and do not run count as they are wanted.
     woken = (*(one.name for one in kept if one.state != "running"), *fresh)
+    if rollout.named and any(one.state == "running" for one in surplus):
+        rollout.lead_back(_names(kept))
+    rollout.retire(_names(surplus))
     if fresh:
         rollout.add(CREATE, fresh, counts={service.name: service.replicas})
     if ill:
@@ -217,9 +225,8 @@ def scaled(service: Service, change: Change, observed: Observed, stack: Stack, t
         rollout.add(START, woken, begun=True)
     if ill or woken:
         rollout.add(AWAIT, woken, seconds=timeout)
-    if rollout.named and kept:
+    if rollout.named and woken:
         rollout.lead_back((*(one for one in _names(kept) if one not in woken), *woken))
-    rollout.retire([one.name for one in there if one not in kept])
     return rollout.operations
 
 
@@ -238,7 +245,8 @@ def following(service: Service, change: Change, observed: Observed, stack: Stack
 
 def leftover(service: Service, observed: Observed, desired: Desired) -> list[Operation]:
     """Return how the proxy is led to what serves where it leads to something else, after a deploy that was killed."""
-    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}")
+    why = ("the proxy leads to something else",)
+    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}", why)
     there = [one.name for one in observed.running(service.name)]
     if rollout.named and rollout.front and service.rollout != "recreate" and set(rollout.named) != set(there) and there:
         rollout.lead_back(there)

@@ -167,11 +167,16 @@ def front(world: World, stack: Stack) -> list[Box]:
     return [one for one in world.of(names) if one.runs]
 
 
+def behind(world: World, stack: Stack, service: Service) -> bool:
+    """Whether a proxy leads requests to a service."""
+    proxies = any(one.slipway.proxy.upstreams for one in stack.services.values())
+    return proxies and service.rollout != "recreate" and service.name in world.files
+
+
 def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set[str]]:
     """Return the ids of running containers that a request would reach: now, and when none of those answers."""
     running = {one.fact.name: one.fact.id for one in world.of([service.name]) if one.runs}
-    behind = service.rollout != "recreate" and service.name in world.files
-    if not behind or not any(one.slipway.proxy.upstreams for one in stack.services.values()):
+    if not behind(world, stack, service):
         return set(running.values()), set()
     read = world.loaded if front(world, stack) else world.files
     text = read.get(service.name) or world.files[service.name]
@@ -181,14 +186,15 @@ def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set
     def ids(names: Iterable[str]) -> set[str]:
         found = set()
         for name in names:
+            if name in unknown:
+                continue
             if name == service.name:
                 found |= set(running.values())
-            elif name in running and name not in unknown:
+            elif name in running:
                 found.add(running[name])
         return found
 
-    now, then = ids(led), ids(backups)
-    return (now, then) if now else (then, set())
+    return ids(led), ids(backups)
 
 
 @dataclass(frozen=True)
@@ -572,7 +578,7 @@ def read(process: Process, service: str) -> Process:
     world = process.world
     led, _, known = roles(world.loaded.get(service, ""), service)
     now, backups, _ = roles(world.files[service], service)
-    unknown = frozenset((*now, *backups)) - {*led, *known, service}
+    unknown = frozenset((*now, *backups)) - {*led, *known}
     fresh = {**world.fresh, service: unknown}
     return process.on(replace(world, loaded={**world.loaded, service: world.files[service]}, fresh=fresh))
 

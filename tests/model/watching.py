@@ -1,11 +1,11 @@
 """What is to hold at every instant of a deploy, seen from outside: what clients reach, what is named, what is run."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.plan.desired import Desired
 from tasks.plan.difference import drift
-from tasks.plan.operation import Operation, Plan
+from tasks.plan.operation import STOP, Operation, Plan
 from tasks.plan.stack import Service, Stack
 
 from . import deploying, engine
@@ -36,7 +36,18 @@ class Watcher:
         assert set(before.world.volumes) <= set(after.world.volumes), self._told("a volume is gone")
         ran = after.world.runs[len(before.world.runs) :]
         assert not [name for name, _, back, _ in ran if back], self._told("a job runs on a way back")
+        self._hold_led(plan, one, before)
         self._hold_reached(plan, after)
+
+    def _hold_led(self, plan: Plan, one: Operation, before: Process) -> None:
+        """Hold that no container is stopped to which the proxy leads by what it has read."""
+        if one.kind != STOP or not engine.front(before.world, before.stack):
+            return
+        for box in before.world.named(one.names):
+            service = before.stack.services.get(box.fact.service)
+            if service and service.name not in plan.interrupts and service.rollout != "recreate" and box.runs:
+                led, _, _ = engine.roles(before.world.loaded.get(service.name, ""), service.name)
+                assert box.fact.name not in led, self._told(f"the proxy leads to {box.fact.name}, which is stopped")
 
     def _begin(self, plan: Plan, before: Process) -> None:
         self.plan = plan
@@ -47,10 +58,12 @@ class Watcher:
         ]
         self.served, self.proven = {}, set()
         for service in known(before.world, before.stack):
-            now, then = engine.reached(before.world, before.stack, service)
-            if now or then:
+            now, _ = engine.reached(before.world, before.stack, service)
+            if engine.behind(before.world, before.stack, service) and not engine.front(before.world, before.stack):
+                continue  # nobody is led to it
+            if now:  # where the backup serves alone, the next reload of the proxy takes a moment
                 self.served[service.name] = service
-            if service.rollout != "recreate" and (now | then) & before.world.proven:
+            if service.rollout != "recreate" and now & before.world.proven:
                 self.proven.add(service.name)
 
     def _hold_reached(self, plan: Plan, after: Process) -> None:
@@ -95,7 +108,7 @@ def hold_jobs_once(world: World) -> None:
 
 def end(project: Project, stack: Stack) -> dict[str, tuple[object, int, bool]]:
     """Return what a deploy came to, whatever it took: images that run, whom the proxy leads to."""
-    world = project.world
+    world = replace(project.world, fresh={})  # a moment later
     found: dict[str, tuple[object, int, bool]] = {}
     for service in known(world, stack):
         boxes = world.of([service.name])
