@@ -194,6 +194,7 @@ class Engine(Records, Watch):
             labels=(found.get("Config") or {}).get("Labels") or {},
             content=content(found),
             triggers=bool((found.get("Config") or {}).get("OnBuild")),
+            listens=tuple(int(one.partition("/")[0]) for one in (found.get("Config") or {}).get("ExposedPorts") or ()),
         )
 
     def image_user(self, reference: str) -> str:

@@ -15,7 +15,7 @@ from ..plan.extension import CONTINUE, PAUSE
 from ..plan.facts import Container
 from ..plan.observed import Ran, Stamp, State
 from ..plan.operation import Operation, Plan
-from ..plan.rollout import Proxy, Source, too_many_failed, trouble
+from ..plan.rollout import Proxy, Source, too_many_failed, trouble, write
 from ..plan.spelling import scaled_for, spelled, with_others
 from ..plan.units import show_duration
 from ..plan.upstream import Aim
@@ -79,6 +79,7 @@ class Execution:
             kinds.AWAIT: self._await,
             kinds.SETTLE: self._settle,
             kinds.WATCH: self._watch,
+            kinds.SEED: self._seed,
             kinds.POINT: self._point,
             kinds.REST: lambda one: time.sleep(one.seconds),
             kinds.DRAIN: self._drain,
@@ -334,6 +335,12 @@ class Execution:
         if one.aim.coming:
             self._led[one.subject] = tuple(one.aim.containers)
         self._draining.setdefault(one.subject, []).extend(self._switch(one.subject, one.aim, one.begun))
+
+    def _seed(self, one: Operation) -> None:
+        front = self._front()
+        for name in front.containers if front else ():
+            for command in write(self._source, name, front.file(one.subject) if front else "", one.text, fresh=True):
+                reasons.run(self._project, command)
 
     def _drain(self, one: Operation) -> None:
         if front := self._front():

@@ -58,6 +58,7 @@ class Image:
 
     ``content`` is a digest of its layers and configuration without labels of ours: images that differ in nothing else
     are the same. A list of images tells none. ``triggers``: it has instructions for what is built from it (ONBUILD).
+    ``listens`` are the ports that it exposes.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
     content: str = ""
     triggers: bool = False
+    listens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

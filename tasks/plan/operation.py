@@ -10,7 +10,7 @@ BUILD, PULL, NAME = "build", "pull", "name images"
 RESTORE, REPLACE_NETWORK, BACKUP, RUN = "restore files", "replace network", "backup", "run"
 UP, CREATE, RECREATE, START, UNPAUSE, RESTART = "up", "create", "recreate", "start", "unpause", "restart"
 AWAIT, SETTLE, WATCH, SMOKE = "await healthy", "settle", "watch", "smoke"
-POINT, REST, DRAIN, RELOAD = "point proxy", "rest", "drain", "reload"
+SEED, POINT, REST, DRAIN, RELOAD = "write proxy file", "point proxy", "rest", "drain", "reload"
 STOP, REMOVE, PROVE = "stop", "remove", "prove"
 
 # What a service needs: nothing, a look until it is healthy, a question to the registry, or a change of its containers.
@@ -26,7 +26,7 @@ class Operation:
     its place in the plan and ``after`` the places of those that have to be done before it. ``counts`` says how many
     containers a service has afterwards, ``seconds`` how long it waits, ``failure`` what a failure leads to
     (``update_config.failure_action``), ``allowed`` how many of ``names`` may fail. ``begun``: of a rollout, whose
-    containers count only when they are proven.
+    containers count only when they are proven. ``text`` is what a file of the proxy begins with.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Operation:
     failure: str = ""
     allowed: int = 0
     begun: bool = False
+    text: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the operation as JSON data."""

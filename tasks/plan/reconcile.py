@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from .desired import Desired
-from .difference import Policy, change, network_difference, stuck_as, volume_difference
+from .difference import Policy, change, stuck_as
 from .extension import BLUE_GREEN, JOBS
 from .extension import RECREATE as RECREATED
 from .facts import Container
@@ -45,12 +45,11 @@ from .operation import (
     interrupts_of,
     numbered,
 )  # fmt: skip
-from .rolling import following, leftover, made_names, rolled, scaled
+from .resources import NEW_CONTAINERS, compared, followed, holders, leaving
+from .rolling import following, leftover, made_names, rolled, scaled, seeded, unknown_ports, watched
 from .rollout import levels
 from .stack import Service
 from .upstream import Aim, leads, serving
-
-_NEW_CONTAINERS = (CREATE, RECREATE)
 
 
 def reconcile(observed: Observed, desired: Desired, policy: Policy) -> Plan:
@@ -75,8 +74,11 @@ class _Reconciler:
 
     def plan(self) -> Plan:
         self._compare_resources()
-        changes = self._followed({one.name: self._change(one) for one in self._stack.services.values()})
-        gone, orphans = self._gone()
+        changes = followed(
+            self._stack, self._observed, {one.name: self._change(one) for one in self._stack.services.values()}
+        )
+        gone, orphans = leaving(self._stack, self._observed, self._policy)
+        self._refusals += unknown_ports(self._stack, self._observed)
         self._clear()
         self._prepare(changes)
         self._back_up([one for one in changes.values() if one.action == RUN], self._running)
@@ -103,22 +105,9 @@ class _Reconciler:
     # What differs
 
     def _compare_resources(self) -> None:
-        for key, declared in (self._desired.model.get("networks") or {}).items():
-            name = str((declared or {}).get("name") or key)
-            found = self._observed.networks.get(name)
-            if (declared or {}).get("external"):
-                if found is None:
-                    self._refuse(f"network {name} is external and does not exist", f"docker network create {name}")
-            elif found and (words := network_difference(name, declared or {}, found)):
-                self._networks[name] = words
-        for key, declared in (self._desired.model.get("volumes") or {}).items():
-            name = str((declared or {}).get("name") or key)
-            volume = self._observed.volumes.get(name)
-            if (declared or {}).get("external"):
-                if volume is None:
-                    self._refuse(f"volume {name} is external and does not exist", f"docker volume create {name}")
-            elif volume and (words := volume_difference(name, declared or {}, volume)):
-                self._told += [f"{word}: it keeps what it was made with, for it has data" for word in words]
+        found = compared(self._desired, self._observed)
+        self._networks, self._told = found.networks, found.told
+        self._refusals += found.refusals
 
     def _refuse(self, reason: str, hint: str) -> None:
         self._refusals.append((reason, hint))
@@ -129,44 +118,6 @@ class _Reconciler:
         if not causes or found.action in (CREATE, RUN) or self._stack.one_off(service):
             return found
         return Change(service.name, RECREATE, (*(found.causes if found.action != WAIT else ()), *causes))
-
-    def _followed(self, changes: dict[str, Change]) -> dict[str, Change]:
-        """Add what has to happen to those who depend on a service that gets other containers, or is restarted."""
-        for group in levels(self._stack):
-            for service in group:
-                changes[service.name] = self._following(service, changes)
-        return changes
-
-    def _following(self, service: Service, changes: Mapping[str, Change]) -> Change:
-        now = changes[service.name]
-        if self._stack.one_off(service) or now.action in _NEW_CONTAINERS or not self._observed.of(service.name):
-            return now
-        anew = [name for name in service.shares if name in changes and changes[name].action in _NEW_CONTAINERS]
-        if anew:
-            return Change(service.name, RECREATE, (*now.causes, *(f"it uses what {name} has" for name in anew)))
-        acted = (*_NEW_CONTAINERS, RESTART, START)
-        with_ = [one for one in service.restarts_with if one in changes and changes[one].action in acted]
-        with_ = [one for one in with_ if self._observed.of(one)]
-        if with_ and now.action in (UNCHANGED, WAIT, RELOAD, PULL):
-            return Change(service.name, RESTART, (*now.causes, *(f"restart with {name}" for name in with_)))
-        return now
-
-    def _gone(self) -> tuple[tuple[Container, ...], tuple[str, ...]]:
-        """Return the containers of services that are gone, which leave, and the names of those that stay."""
-        none = [one for one in self._observed.containers if one.service not in self._stack.services and not one.oneoff]
-        none = [one for one in none if one.service not in self._observed.strangers]
-        leave = [one for one in none if self._leaves(one)]
-        return (*leave, *self._failed_jobs()), tuple(one.name for one in none if one not in leave)
-
-    def _failed_jobs(self) -> list[Container]:
-        """Return the containers of jobs that did not end well: on a way back, nothing of what failed stays."""
-        jobs = [one.name for one in self._stack.services.values() if self._policy.back and self._stack.one_off(one)]
-        return [one for name in jobs for one in self._observed.of(name) if one.state != "exited" or one.exit_code]
-
-    def _leaves(self, container: Container) -> bool:
-        if self._policy.orphans is None or self._policy.back:
-            return container.service in self._policy.ours or container.id in self._observed.state.stamps
-        return self._policy.orphans
 
     def _gone_changes(self, gone: Iterable[Container]) -> list[Change]:
         names = dict.fromkeys(one.service for one in gone if one.service not in self._stack.services)
@@ -207,23 +158,10 @@ class _Reconciler:
     def _free(self, changes: Mapping[str, Change], gone: tuple[Container, ...]) -> None:
         """Let go of ports and names that something new needs before it takes them."""
         for service in self._stack.services.values():
-            if changes[service.name].action not in (*_NEW_CONTAINERS, RUN, START, SCALE):
+            if changes[service.name].action not in (*NEW_CONTAINERS, RUN, START, SCALE):
                 continue
-            for holder in self._holders(service):
+            for holder in holders(service, self._observed):
                 self._let_go(service, holder, changes, gone)
-
-    def _holders(self, service: Service) -> list[Container]:
-        """Return the containers of other services that have a port or a name which a service needs."""
-        ports = {port.published for port in service.ports if port.published}
-        found = []
-        for one in self._observed.containers:
-            if one.service == service.name or one.oneoff:
-                continue
-            # A container that is stopped holds no port, and its name all the same.
-            held = {int(text.partition("->")[0].rpartition(":")[2]) for text in one.ports}
-            if held & ports or (service.container_name and one.name == service.container_name):
-                found.append(one)
-        return found
 
     def _let_go(
         self, service: Service, holder: Container, changes: Mapping[str, Change], gone: tuple[Container, ...]
@@ -298,6 +236,8 @@ class _Reconciler:
         rolled_out = [one for one in changes if self._rolls(one)]
         plain = [one for one in changes if one not in rolled_out and not self._job(one.service)]
         self._plain(plain)
+        for service in (self._stack.service(one.service) for one in changes if one.action != UNCHANGED):
+            self._operations += seeded(service, self._observed, self._stack)
         for one in plain:
             self._operations += following(self._stack.service(one.service), one, self._observed, self._stack)
             if one.action == RELOAD:
@@ -331,7 +271,7 @@ class _Reconciler:
     def _afterwards(self, service: Service, one: Change) -> tuple[str, ...]:
         """Return the names of the containers that a service has when all that is planned for it is done."""
         there = self._observed.of(service.name)
-        if one.action in _NEW_CONTAINERS and not self._rolls(one):
+        if one.action in NEW_CONTAINERS and not self._rolls(one):
             return made_names(service, self._stack, there)
         names = [each.name for each in there]
         for each in self._operations:
@@ -436,7 +376,11 @@ class _Reconciler:
         every = tuple(name for name in self._stack.services if not (self._policy.back and self._job(name)))
         self._add(AWAIT, "every service", "verify", services=every, seconds=self._timeout(every))
         fresh = tuple(name for name, one in changes.items() if one.action not in (UNCHANGED, RELOAD, PULL, RUN))
-        blind = [one for one in map(self._stack.service, fresh) if not self._watched(one) and not self._job(one.name)]
+        blind = [
+            one
+            for one in map(self._stack.service, fresh)
+            if not watched(one, self._observed) and not self._job(one.name)
+        ]
         blind = [one for one in blind if not self._rolls(changes[one.name])]
         if blind:
             seconds = max(one.settle for one in blind)
@@ -444,7 +388,3 @@ class _Reconciler:
             self._add(SETTLE, " ".join(names), "verify", services=names, seconds=seconds)
         if self._policy.smoke:
             self._add(SMOKE, self._stack.project, SMOKE)
-
-    def _watched(self, service: Service) -> bool:
-        image = self._observed.images.get(service.image)
-        return service.health_check or bool(image and image.health_check and not service.health_disabled)

@@ -18,6 +18,7 @@ from .operation import (
     REMOVE,
     REST,
     RESTART,
+    SEED,
     SMOKE,
     START,
     STOP,
@@ -28,7 +29,7 @@ from .operation import (
 )
 from .rollout import batches, new_names
 from .stack import Service, Stack
-from .upstream import Aim, leads, proven, serving
+from .upstream import Aim, begun, leads, proven, serving
 
 KNOWN = 1.0  # seconds in which the proxy asks for the addresses of new names
 
@@ -86,6 +87,40 @@ class _Rollout:
             self.rest(KNOWN)
         self.point(names, again=True)
         self.drain()
+
+
+def port_of(service: Service, observed: Observed) -> int:
+    """Return the one port that a service listens on, 0 where the Compose file and the image do not say which."""
+    image = observed.images.get(service.image)
+    ports = service.listens or (image.listens if image else ())
+    return ports[0] if len(ports) == 1 else 0
+
+
+def lacks_file(service: Service, observed: Observed) -> bool:
+    """Whether a proxy runs that has no file yet by which it could lead to a service."""
+    return bool(observed.front) and service.rollout == BLUE_GREEN and service.name not in observed.upstreams
+
+
+def unknown_ports(stack: Stack, observed: Observed) -> list[tuple[str, str]]:
+    """Return why the proxy's file of a service cannot be written, each with what to do about it."""
+    lacking = [one for one in stack.services.values() if one.replicas and lacks_file(one, observed)]
+    return [
+        (
+            f"the proxy has no file of service {one.name}, and nothing says which port it listens on",
+            f'services.{one.name}: write expose: ["PORT"]',
+        )
+        for one in lacking
+        if not port_of(one, observed)
+    ]
+
+
+def seeded(service: Service, observed: Observed, stack: Stack) -> list[Operation]:
+    """Return the operation that gives the proxy the file of a service that it does not know yet."""
+    if not lacks_file(service, observed):
+        return []
+    rollout = _Rollout(service, observed, stack, f"up {service.name}", ("the proxy has no file of it yet",))
+    rollout.add(SEED, text=begun(service.name, port_of(service, observed), observed.upstreams))
+    return rollout.operations
 
 
 def _names(containers: Sequence[Container]) -> tuple[str, ...]:
@@ -196,11 +231,15 @@ def _batched(
         now = [*staying, *fresh]
 
 
+def watched(service: Service, observed: Observed) -> bool:
+    """Whether a service has a health check, of the Compose file or of its image."""
+    image = observed.images.get(service.image)
+    return service.health_check or bool(image and image.health_check and not service.health_disabled)
+
+
 def _watch(service: Service, observed: Observed) -> float:
     """Return how long new containers are watched: without a health check long enough for one that dies to be seen."""
-    image = observed.images.get(service.image)
-    checked = service.health_check or bool(image and image.health_check and not service.health_disabled)
-    return service.update.monitor if checked else max(service.update.monitor, service.settle)
+    return service.update.monitor if watched(service, observed) else max(service.update.monitor, service.settle)
 
 
 def scaled(service: Service, change: Change, observed: Observed, stack: Stack, timeout: float) -> list[Operation]:

@@ -78,16 +78,19 @@ def new_names(project: str, service: str, containers: Iterable[Container], count
     return tuple(f"{project}-{service}-{last + number}" for number in range(1, count + 1))
 
 
-def write(source: Source, container: str, file: str, text: str) -> tuple[Command, ...]:
-    """Return the commands that put a file into a container: written aside, then renamed; the earlier one is kept."""
+def write(source: Source, container: str, file: str, text: str, fresh: bool = False) -> tuple[Command, ...]:
+    """Return the commands that put a file into a container: written aside, then renamed; the earlier one is kept.
+
+    ``fresh``: there is none yet.
+    """
     directory, _, name = file.rpartition("/")
-    fresh = f"{directory}/.{name}.new"
+    aside = f"{directory}/.{name}.new"
+    keep = () if fresh else (source.docker("exec", container, "cp", file, f"{directory}/.{name}.previous"),)
+    words = ("exec", "--interactive", container, "cp", "/dev/stdin", aside)
     return (
-        source.docker(
-            "exec", "--interactive", container, "cp", "/dev/stdin", fresh, stdin=text, reason=f"write {name}"
-        ),
-        source.docker("exec", container, "cp", file, f"{directory}/.{name}.previous"),
-        source.docker("exec", container, "mv", fresh, file),
+        source.docker(*words, stdin=text, reason=f"write {name}"),
+        *keep,
+        source.docker("exec", container, "mv", aside, file),
     )
 
 

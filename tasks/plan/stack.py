@@ -72,7 +72,8 @@ class Service:
     """One service of the model; ``volumes`` and ``networks`` are what the engine calls them, ``binds`` host paths.
 
     ``health_disabled``: not even the health check of the image counts. ``shares`` are the services whose namespaces or
-    volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted.
+    volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted,
+    ``listens`` the ports that it exposes or publishes.
     ``settle`` is how long, in seconds, a new container is looked at before it counts as one that stays.
     ``network_mode``, ``pid``, ``ipc`` are as in the Compose file.
     """
@@ -97,6 +98,7 @@ class Service:
     update: UpdatePolicy = field(default_factory=UpdatePolicy)
     shares: tuple[str, ...] = ()
     restarts_with: tuple[str, ...] = ()
+    listens: tuple[int, ...] = ()
     settle: float = SETTLE
     health: Health | None = None
     network_mode: str = ""
@@ -257,6 +259,11 @@ def _named(names: Iterable[str], declared: object) -> tuple[str, ...]:
     return tuple(str((known.get(name) or {}).get("name") or name) for name in names)
 
 
+def _listens(raw: Mapping[str, Any]) -> tuple[int, ...]:
+    exposed = [int(text) for one in raw.get("expose") or () if (text := str(one).partition("/")[0]).isdigit()]
+    return tuple(dict.fromkeys([*exposed, *(port.target for port in _ports(raw.get("ports")))]))
+
+
 def _shares(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the services whose namespaces or volumes a service uses."""
     modes = [str(raw.get(key) or "") for key in ("network_mode", "ipc", "pid")]
@@ -294,6 +301,7 @@ def _service(name: str, raw: Mapping[str, Any], model: Mapping[str, Any]) -> Ser
         slipway=own,
         container_name=str(raw.get("container_name") or ""),
         shares=_shares(raw),
+        listens=_listens(raw),
         restarts_with=tuple(other for other, one in (raw.get("depends_on") or {}).items() if one.get("restart")),
         update=update_policy(update),
         settle=settling(own, update),

@@ -9,7 +9,7 @@ serve again, is named beforehand, as ``down``.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import InputError
@@ -82,3 +82,14 @@ def pointed(text: str, service: str, aim: Aim) -> str:
         return "" if not found["head"].strip() else found["head"] + found["end"]
 
     return _SERVER.sub(replaced, text)
+
+
+def begun(service: str, port: int, others: Mapping[str, str]) -> str:
+    """Return the file with which a proxy begins to lead to a service; like one of ``others``, by service."""
+    for other, text in sorted(others.items()):
+        own = next((found for found in _SERVER.finditer(text) if found["host"] == other), None)
+        if own:
+            line = f"server {service}:{port}{_ROLE.sub('', own['rest'])};"
+            named = re.sub(rf"(?<![\w.-]){re.escape(other)}(?![\w.-])", service, text[: own.start()] + own["head"])
+            return f"{named}{line}{own['end']}" + "".join(re.findall(r"^\s*\}.*\n?", text[own.end() :], re.MULTILINE))
+    return f"upstream {service} {{\n    server {service}:{port};\n}}\n"

@@ -81,9 +81,11 @@ def test_a_first_deploy_is_one_call_of_compose() -> None:
 
 
 def test_what_others_depend_on_comes_before_them_and_jobs_run_between() -> None:
-    made = planned(shop({"schema": "b", "web": "b", "front": "b"}), *running(), policy={"smoke": True})
+    proxy = {"front": ("shop-front-1",), "upstreams": {"web": "server shop-web-1:80;\nserver web:80 backup;\n"}}
+    made = planned(shop({"schema": "b", "web": "b", "front": "b"}), *running(), policy={"smoke": True}, **proxy)
 
-    assert [line for line in lines(made) if not line.startswith(("start", "create", "drain", "prove"))] == [
+    skipped = ("start", "create", "drain", "prove", "point", "rest", "smoke web")
+    assert [line for line in lines(made) if not line.startswith(skipped)] == [
         "backup store", "run schema", "await healthy web", "watch web", "stop web", "remove web",
         "recreate front", "await healthy front", "await healthy every service", "settle front", "smoke shop",
     ]  # fmt: skip
@@ -347,3 +349,11 @@ def test_what_is_read_again_in_place_interrupts_nothing() -> None:
     made = planned(web, one, seen={(one.id, "/site"): "new"}, state=noted)
     assert lines(made) == ["reload web", "await healthy every service"]
     assert made.interrupts == ()
+
+
+def test_a_proxy_that_begins_to_run_is_led_to_what_serves_by_then() -> None:
+    file = {"web": "server shop-web-9:80;\nserver web:80 backup;\n"}
+    made = planned(shop(), *running(front={"state": "exited"}), upstreams=file)
+    [point] = [one for one in made.operations if one.kind == "point proxy"]
+    assert point.names == ("shop-web-1",)
+    assert lines(made).index("start front") < lines(made).index("point proxy web")

@@ -158,7 +158,7 @@ def test_on_the_way_back_what_ran_before_needs_no_watch() -> None:
     observed = runs(old(1), new(2), file=leading("shop-web-2", backups=("shop-web-1",)), unproven=(2,))
 
     assert shown(way(observed, back, back=True)) == [
-        "point proxy 2 +1", "rest", "point proxy 1", "drain", "stop 2", "remove 2",
+        "point proxy 2 (1)", "rest", "point proxy 1", "drain", "stop 2", "remove 2",
     ]  # fmt: skip
 
 
@@ -188,16 +188,17 @@ def test_a_deploy_that_changes_nothing_leads_the_proxy_to_what_serves() -> None:
 
 def scaling(observed: Observed, replicas: int) -> list[Operation]:
     to = wanted(replicas=replicas)
-    return scaled(to.stack.service("web"), Change("web", "scale"), observed, to.stack)
+    return scaled(to.stack.service("web"), Change("web", "scale"), observed, to.stack, 90.0)
 
 
 def test_more_containers_are_ready_before_the_proxy_leads_to_them() -> None:
     found = scaling(runs(new(1), file=leading("shop-web-1")), 2)
 
     assert shown(found) == [
-        "create 2", "start 2", "await healthy 2", "point proxy 1 +2", "rest", "point proxy 1 2", "drain",
+        "create 2", "start 2", "await healthy 2", "point proxy 1 (2)", "rest", "point proxy 1 2", "drain",
     ]  # fmt: skip
     assert found[0].counts == {"web": 2}
+    assert found[2].seconds == 90.0
     assert shown(scaling(runs(new(1)), 2)) == ["create 2", "start 2", "await healthy 2"]
 
 
