@@ -241,3 +241,24 @@ def test_requests_that_take_five_seconds_complete_across_the_switch(sample: Samp
         events.kill()
         events.communicate()
         sample.inv("deploy.down", "--env", "staging")
+
+
+def test_a_second_service_is_rolled_out_behind_a_proxy_that_runs(fresh_lean: Callable[[], Lean]) -> None:
+    lean = fresh_lean()
+    lean.inv("deploy.dev")
+    file = lean.project_dir / "compose.yaml"
+    model = json.loads(file.read_text())
+    app = model["services"]["app"]
+    model["services"]["other"] = {**app, "depends_on": {}, "expose": ["8000"]}
+    file.write_text(json.dumps(model))
+    with traffic(lean.port, None, 40) as found:
+        lean.inv("deploy.dev")
+        assert "server other:8000" in docker(
+            "exec", f"{lean.project}-front-1", "cat", "/etc/nginx/upstreams/other.conf"
+        )
+        lean.version("two")
+        lean.inv("deploy.dev")
+    assert found.failures == []
+    assert lean.answer() == "two"
+    led = docker("exec", f"{lean.project}-front-1", "cat", "/etc/nginx/upstreams/other.conf")
+    assert f"server {lean.project}-other-2:8000" in led, led
