@@ -16,12 +16,6 @@ from .project import Project
 from .proxies import proxy, upstream_texts
 
 
-def images(project: Project, references: Iterable[str]) -> dict[str, Image]:
-    """Return the images that references stand for now."""
-    found = ((name, project.engine.image(name)) for name in sorted(set(references)))
-    return {name: image for name, image in found if image is not None}
-
-
 def containers(project: Project, stack: Stack) -> tuple[Container, ...]:
     """Return the containers of a project, in full where a listing does not say what is decided on."""
     sharing = {name for name, one in stack.services.items() if one.shares}

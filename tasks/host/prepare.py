@@ -93,7 +93,7 @@ def as_it_was(project: Project, before: Prepared, only: Collection[str] = ()) ->
 def _sources(project: Project, stack: Stack, more: set[str] | None = None) -> Sources:
     contents = Contents(project, secret_key.find(project))
     references = {one.image for one in stack.services.values()} | (more or set())
-    return Sources(project, observe.containers(project, stack), observe.images(project, references), contents)
+    return Sources(project, observe.containers(project, stack), project.engine.named(references), contents)
 
 
 def _reconciled(sources: Sources, desired: Desired, policy: Policy) -> Prepared:

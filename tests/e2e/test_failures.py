@@ -42,13 +42,13 @@ def test_a_service_that_is_never_healthy_fails_after_the_health_timeout(small: S
         image: IMAGE
         command: [sleep, infinity]
         init: true
-        healthcheck: {test: [CMD, "false"], interval: 60s, start_period: 60s, start_interval: 60s}
+        healthcheck: {test: [CMD, "false"], interval: 60s, start_period: 60s, start_interval: 500ms}
     """
     checkout = small(compose)
     started = time.monotonic()
-    result = checkout.inv("deploy.dev", code=4, HEALTH_TIMEOUT="2s")
+    result = checkout.inv("deploy.dev", code=4, HEALTH_TIMEOUT="3s")
     assert time.monotonic() - started < 45
-    assert "not healthy within 2.0 s (HEALTH_TIMEOUT)" in result.stderr
+    assert "not healthy within 3.0 s (HEALTH_TIMEOUT)" in result.stderr
 
 
 def test_an_unhealthy_service_fails_at_once(small: Small) -> None:
