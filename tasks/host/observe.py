@@ -109,7 +109,7 @@ class _Seen:
         return found
 
     def _of(self, container: Container, reference: Reference, noted: Content) -> str:
-        source = dict(container.binds).get(reference.target, "")
+        source = next((source for source, target in container.binds if target == reference.target), "")
         if not noted.place or not source or not self._local:
             return noted.digest  # it was copied into the container, or is out of sight
         now = place(source)
