@@ -131,5 +131,6 @@ def _policy(project: Project, stack: Stack) -> Policy:
         backup=profile.flag("BACKUP_BEFORE_MIGRATE"),
         smoke=any(one.slipway.smoke for one in stack.services.values()),
         timeout=profile.duration("HEALTH_TIMEOUT"),
+        settle=profile.duration("SETTLE"),
         timeouts={name: health_timeout(one, profile) for name, one in stack.services.items()},
     )

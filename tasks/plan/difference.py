@@ -25,8 +25,8 @@ class Policy:
     """What profile and command line say about how a plan is made.
 
     ``back``: a way back, on which no job runs. ``orphans``: whether services that are in no file any more are removed,
-    None where nothing says so: then those that an earlier deploy brought (``ours``). ``timeout`` is in seconds,
-    ``timeouts`` those of single services; ``pulled``: registries have been asked already.
+    None where nothing says so: then those that an earlier deploy brought (``ours``). ``timeout`` and ``settle`` are
+    in seconds, ``timeouts`` those of single services; ``pulled``: registries have been asked already.
     """
 
     back: bool = False
@@ -36,7 +36,12 @@ class Policy:
     smoke: bool = False
     timeouts: Mapping[str, float] = field(default_factory=dict)
     timeout: float = 60.0
+    settle: float = 10.0
     pulled: bool = False
+
+    def settling(self, service: Service) -> float:
+        """Return how long a service without a health check is looked at, in seconds."""
+        return self.settle if service.settle is None else service.settle
 
 
 def container_causes(service: Service, container: Container, observed: Observed, desired: Desired) -> list[str]:

@@ -25,7 +25,6 @@ SERVICE_KEYS = (
     *("job", "role", "client", "data", "backup", "proxy", "rollout", "smoke", "load", "accept"),
     *("debug-target", "tester-target", "cover-target", "size-budget", "settle", "reload", "live"),
 )
-SETTLE = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -158,14 +157,14 @@ def settings(raw: object, where: str, service: str) -> SlipwaySettings:
     )
 
 
-def settling(own: SlipwaySettings, update: Mapping[str, Any]) -> float:
+def settling(own: SlipwaySettings, update: Mapping[str, Any]) -> float | None:
     """Return how long a new container is looked at before it counts as one that stays, in seconds.
 
-    ``x-slipway.settle``, else ``update_config.monitor``, else 10.
+    ``x-slipway.settle``, else ``update_config.monitor``; None is what the profile says (SETTLE).
     """
     if own.settle is not None:
         return own.settle
-    return update_policy(update).monitor if update.get("monitor") else SETTLE
+    return update_policy(update).monitor if update.get("monitor") else None
 
 
 def _reload(raw: object, where: str) -> Reload | None:

@@ -383,7 +383,7 @@ class _Reconciler:
         ]
         blind = [one for one in blind if not self._rolls(changes[one.name])]
         if blind:
-            seconds = max(one.settle for one in blind)
+            seconds = max(self._policy.settling(one) for one in blind)
             names = tuple(one.name for one in blind)
             self._add(SETTLE, " ".join(names), "verify", services=names, seconds=seconds)
         if self._policy.smoke:

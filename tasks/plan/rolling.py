@@ -220,7 +220,7 @@ def _batched(
         rollout.point(now, coming=fresh)
         rollout.rest(KNOWN)
         rollout.point((*staying, *fresh), backups=[one for one in batch.leaving if one in now])
-        seconds = _watch(service, observed)
+        seconds = _watch(service, observed, policy)
         rollout.add(WATCH, fresh, seconds=seconds, failure=update.failure_action, allowed=allowed)
         if policy.smoke and rollout.front and not set(staying) & set(_names(old)):
             rollout.add(SMOKE, fresh, failure=update.failure_action)
@@ -237,9 +237,10 @@ def watched(service: Service, observed: Observed) -> bool:
     return service.health_check or bool(image and image.health_check and not service.health_disabled)
 
 
-def _watch(service: Service, observed: Observed) -> float:
+def _watch(service: Service, observed: Observed, policy: Policy) -> float:
     """Return how long new containers are watched: without a health check long enough for one that dies to be seen."""
-    return service.update.monitor if watched(service, observed) else max(service.update.monitor, service.settle)
+    monitor = service.update.monitor
+    return monitor if watched(service, observed) else max(monitor, policy.settling(service))
 
 
 def scaled(service: Service, change: Change, observed: Observed, stack: Stack, timeout: float) -> list[Operation]:

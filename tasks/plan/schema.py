@@ -102,6 +102,9 @@ SLIPWAY = (
     Key("ALLOW_INTERRUPTION", FLAG, "true",
         "A deploy may take services away for a while; false: it is refused, unless --allow-interruption is given.",
         "false"),
+    Key("SETTLE", DURATION, "10s",
+        "How long a new container without a health check has to run before it counts as one that stays.",
+        "30s"),
     Key(
         "CONFIRM_DEPLOY",
         FLAG,

@@ -10,7 +10,6 @@ from .extension import (
     GENERATORS,
     JOBS,
     RECREATE,
-    SETTLE,
     START_FIRST,
     SlipwaySettings,
     UpdatePolicy,
@@ -74,7 +73,8 @@ class Service:
     ``health_disabled``: not even the health check of the image counts. ``shares`` are the services whose namespaces or
     volumes it uses (``network_mode: service:x``), ``restarts_with`` those after whose restart it is to be restarted,
     ``listens`` the ports that it exposes or publishes.
-    ``settle`` is how long, in seconds, a new container is looked at before it counts as one that stays.
+    ``settle`` is how long, in seconds, a new container is looked at before it counts as one that stays; None:
+    as long as the profile says.
     ``network_mode``, ``pid``, ``ipc`` are as in the Compose file.
     """
 
@@ -99,7 +99,7 @@ class Service:
     shares: tuple[str, ...] = ()
     restarts_with: tuple[str, ...] = ()
     listens: tuple[int, ...] = ()
-    settle: float = SETTLE
+    settle: float | None = None
     health: Health | None = None
     network_mode: str = ""
     pid: str = ""

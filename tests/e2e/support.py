@@ -42,6 +42,7 @@ class Checkout:
             **kept,
             "SLIPWAY_PROJECT_DIR": str(self.project_dir),
             "SLIPWAY_ENVS_DIR": str(self.envs_dir),
+            "SETTLE": "1s",  # as most services of tests have no health check
             **extra,
         }
 

@@ -336,7 +336,7 @@ def test_a_service_that_another_waits_for_to_complete_is_a_one_off() -> None:
 
 def test_a_new_container_is_watched_for_as_long_as_the_service_says() -> None:
     monitored = {"update_config": {"monitor": "3s"}}
-    assert service().settle == 10
+    assert service().settle is None, "as the profile says"
     assert service(deploy=monitored).settle == 3
     assert service(deploy=monitored, **{"x-slipway": {"settle": "1m"}}).settle == 60
     assert service(**{"x-slipway": {"settle": "0s"}}).settle == 0
