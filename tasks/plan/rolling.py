@@ -87,6 +87,7 @@ class _Rollout:
             self.rest(KNOWN)
         self.point(names, again=True)
         self.drain()
+        self.named = tuple(names)
 
 
 def port_of(service: Service, observed: Observed) -> int:
@@ -145,13 +146,14 @@ def _noted_proven(observed: Observed, container: Container) -> bool:
 
 
 def _proven(service: Service, observed: Observed, containers: Sequence[Container]) -> list[Container]:
-    """Return those of containers that were watched to the end, as far as anybody noted."""
+    """Return those of containers that were watched to the end: as was noted of them, else as the proxy's file says."""
     running = {one.name for one in observed.running(service.name)}
     text = observed.upstreams.get(service.name, "")
     led = proven(text, service.name, running, service.replicas)
     found = []
     for one in containers:
-        if one.state == "running" and _noted_proven(observed, one) and (not led or one.name in led):
+        stamp = observed.state.stamps.get(one.id)
+        if one.state == "running" and (stamp.proven if stamp else not led or one.name in led):
             found.append(one)
     return found
 
