@@ -12,6 +12,9 @@ _SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 # A week of one stack beside that of another; more at once would measure how busy the machine is.
 _BESIDE = ("--numprocesses=2", "--maxschedchunk=1")
 
+# Properties that take a while each and share nothing.
+_PAIR = ("--numprocesses=2", "--dist=worksteal")
+
 
 @dataclass(frozen=True)
 class Check:
@@ -35,6 +38,7 @@ def steps(root: str, dockerfiles: Sequence[str]) -> tuple[Check, ...]:
         Check("mypy", module("mypy", "--strict", "tasks")),
         Check("hadolint", Command(("hadolint", *dockerfiles), cwd=root)),
         Check("unit", module("pytest", "tests/unit", "-q")),
+        Check("model", module("pytest", "tests/model", "-q", *_PAIR)),
         Check("contract", module("pytest", "tests/contract", "-q"), fast=False),
         Check("e2e", module("pytest", "tests/e2e", "-q", *_SPREAD), fast=False),
         Check("life", module("pytest", "tests/life", "-q", *_BESIDE), fast=False),

@@ -273,7 +273,7 @@ def deploy(project: Project, spec: Spec, upset: Upset = Upset(), see: See = unse
     if not plan.operations:
         return Ended(_recorded(project, spec, desired) if world.state.unrecorded else project, plan, UNCHANGED)
     if {one.kind for one in plan.operations} & {BUILD, PULL, NAME}:
-        project = replace(project, world=_built(project.world, spec, plan))
+        project = replace(project, world=built(project.world, spec, plan))
         desired = today(project.world, spec)
         plan = planned(project, desired, pulled=True)
         if plan.refusals:
@@ -291,14 +291,15 @@ def deploy(project: Project, spec: Spec, upset: Upset = Upset(), see: See = unse
     return Ended(_recorded(replace(project, world=process.world), spec, desired), plan, DEPLOYED)
 
 
-def _built(world: World, spec: Spec, plan: Plan) -> World:
-    tags, built = dict(world.tags), dict(world.built)
+def built(world: World, spec: Spec, plan: Plan) -> World:
+    """Return the world with the images that a plan builds."""
+    tags, known = dict(world.tags), dict(world.built)
     for one in plan.operations:
         for name in one.services if one.kind == BUILD else ():
             image = spec.stack.service(name).image
             source, content = spec.images[image]
-            tags[image], built[image] = f"sha256:{content}", source
-    return replace(world, tags=tags, built=built)
+            tags[image], known[image] = f"sha256:{content}", source
+    return replace(world, tags=tags, built=known)
 
 
 def _recorded(project: Project, spec: Spec, desired: Desired) -> Project:

@@ -10,7 +10,7 @@ from .deploying import UPSETS, Project, Spec, Upset
 from .engine import CRASH, GOOD, LATE, NEVER, World
 
 PROJECT = "shop"
-NAMES = ("s0", "s1", "s2", "s3", "front", "job")
+NAMES = ("s0", "s1", "s2", "s3", "front", "job", "app")
 NEW = "x"  # what a renamed service is called by at its end
 
 
@@ -126,7 +126,7 @@ class Drawn:
             raw["volumes"][0]["read_only"] = True
             own |= {"reload": {"signal": "HUP"}} if one.config == "reload" else {}
         if one.proxy:
-            own = {"proxy": {"upstreams": "/etc/up"}}
+            own |= {"proxy": {"upstreams": "/etc/up"}}
             upstreams = {"type": "volume", "source": "upstreams", "target": "/etc/up"}
             raw["volumes"] = [*raw.get("volumes", ()), upstreams]
         if one.job:
@@ -180,9 +180,7 @@ def stacks(draw: st.DrawFn) -> Drawn:
         parts.append(draw(_part(f"s{number}", tuple(parts), proxy)))
     if proxy:
         front = draw(_part("front", tuple(parts), False))
-        parts.append(
-            replace(front, rollout="recreate", replicas=1, proxy=True, config=front.config.replace("reload", ""))
-        )
+        parts.append(replace(front, rollout="recreate", replicas=1, proxy=True))
     return Drawn(tuple(parts))
 
 

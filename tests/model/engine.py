@@ -598,7 +598,12 @@ def _reload(process: Process, one: Operation) -> Process:
     there = [box.fact.id for box in process.world.of(one.services) if box.runs]
     known = {name: process.state.stamps.get(name, Stamp()) for name in there}
     made = {name: replace(had, references=contents) for name, had in known.items()}
-    return replace(process, state=process.state.stamped(made)).save()
+    process = replace(process, state=process.state.stamped(made)).save()
+    if not process.stack.service(one.subject).slipway.proxy.upstreams:
+        return process
+    for service in process.world.files:
+        process = read(process, service)
+    return process
 
 
 _WORK = {

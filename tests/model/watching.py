@@ -23,6 +23,7 @@ class Watcher:
     served: dict[str, Service] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    fronted: bool = False
 
     def see(self, plan: Plan, one: Operation, before: Process, after: Process) -> None:
         """Hold an operation and what came of it."""
@@ -40,8 +41,11 @@ class Watcher:
         self._hold_reached(plan, after)
 
     def _hold_led(self, plan: Plan, one: Operation, before: Process) -> None:
-        """Hold that no container is stopped to which the proxy leads by what it has read."""
-        if one.kind != STOP or not engine.front(before.world, before.stack):
+        """Hold that the proxy leads to what runs, and to nothing that is stopped then, by what it has read."""
+        if one.aim and engine.front(before.world, before.stack):
+            running = {box.fact.name for box in before.world.boxes if box.runs}
+            assert running & set(one.aim.containers), self._told(f"led to {one.aim.containers}, which do not run")
+        if one.kind != STOP or not (self.fronted and engine.front(before.world, before.stack)):
             return
         for box in before.world.named(one.names):
             service = before.stack.services.get(box.fact.service)
@@ -51,6 +55,7 @@ class Watcher:
 
     def _begin(self, plan: Plan, before: Process) -> None:
         self.plan = plan
+        self.fronted = bool(engine.front(before.world, before.stack))
         self.names = {box.fact.name for box in before.world.boxes}
         self.trace.append(f"--- {'back' if before.back else 'forward'}: {[one for one in plan.changed]}")
         self.trace += [
