@@ -16,8 +16,8 @@ from tasks.plan.spelling import spelled, with_namespaces
 from tasks.plan.stack import Stack, parse
 from tasks.plan.upstream import pointed
 
-from . import engine
-from .engine import KEPT, Failed, GivenUp, Paused, Process, World
+from . import engine, making, simulated
+from .simulated import KEPT, Failed, GivenUp, Paused, Process, World
 
 DEPLOYED, UNCHANGED, REFUSED = "deployed", "unchanged", "refused"
 ROLLED_BACK, FAILED, PAUSED, KILLED, NOTHING = "rolled back", "failed", "paused", "killed", "nothing ran before"
@@ -105,13 +105,13 @@ def _content(world: World, one: Reference) -> Content:
 def _hashes(world: World, model: Mapping[str, Any], first: bool) -> dict[str, frozenset[str]]:
     """Return the hashes that count, as ``tasks/host/desire.py`` asks Compose for them."""
     containers = tuple(box.fact for box in world.boxes)
-    found = {name: {engine.config_hash(raw)} for name, raw in model["services"].items()} if first else {}
+    found = {name: {simulated.config_hash(raw)} for name, raw in model["services"].items()} if first else {}
     if found and all(one.config_hash in found.get(one.service, {one.config_hash}) for one in containers):
         return {name: frozenset(texts) for name, texts in found.items()}
     resolved = with_namespaces(model, containers)
     for spelling in (resolved, spelled(resolved, containers)):
         for name, raw in spelling["services"].items():
-            found.setdefault(name, set()).add(engine.config_hash(raw))
+            found.setdefault(name, set()).add(simulated.config_hash(raw))
     return {name: frozenset(texts) for name, texts in found.items()}
 
 
@@ -173,7 +173,7 @@ def observe(world: World, desired: Desired) -> Observed:
             seen[box.fact.id, target] = digest
         for target, path in box.roots.items():
             seen[box.fact.id, target] = world.content(path) or "nothing"
-    proxies = engine.front(world, desired.stack)
+    proxies = simulated.front(world, desired.stack)
     inside = world.of([name for name, one in desired.stack.services.items() if one.slipway.proxy.upstreams])
     rolled = {name for name, one in desired.stack.services.items() if one.rollout != "recreate"}
     declared = [str(one["name"]) for one in (desired.model.get("networks") or {}).values()]
@@ -244,11 +244,11 @@ def _within(process: Process, one: Operation) -> Process:
     """Return what is left when the process dies in the middle of an operation; what it was to note is lost."""
     state = process.world.state
     try:
-        if one.kind == POINT and one.aim and engine.front(process.world, process.stack):
+        if one.kind == POINT and one.aim and simulated.front(process.world, process.stack):
             text = pointed(process.world.files[one.subject], one.subject, one.aim)
             return engine.written(process, one.subject, text)
         if one.kind in (RECREATE, RUN):
-            return engine.torn(process, one)
+            return making.torn(process, one)
         process = engine.apply(process, engine.half(one))
     except Failed as failure:
         process = failure.process
@@ -278,7 +278,7 @@ def deploy(project: Project, spec: Spec, upset: Upset = Upset(), see: See = unse
         plan = planned(project, desired, pulled=True)
         if plan.refusals:
             return Ended(project, plan, REFUSED, str(plan.refusals))
-    process = engine.begin(project.world, desired, len(project.records) + 1)
+    process = simulated.begin(project.world, desired, len(project.records) + 1)
     try:
         process = carried_out(process, plan, upset, see)
     except Killed as death:
@@ -340,7 +340,7 @@ def to_record(project: Project, record: Record, upset: Upset = Upset(), see: See
     plan = planned(project, desired, back=True)
     if plan.refusals:
         return Ended(project, plan, REFUSED, str(plan.refusals))
-    process = engine.begin(project.world, desired, record.id, back=True)
+    process = simulated.begin(project.world, desired, record.id, back=True)
     try:
         process = carried_out(process, plan, upset, see)
     except Killed as death:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from .deploying import UPSETS, Project, Spec, Upset
-from .engine import CRASH, GOOD, LATE, NEVER, World
+from .simulated import CRASH, GOOD, LATE, NEVER, World
 
 PROJECT = "shop"
 NAMES = ("s0", "s1", "s2", "s3", "front", "job", "app")

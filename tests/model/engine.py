@@ -4,380 +4,27 @@ Everything is a value: ``apply`` takes a process and one operation of a plan and
 ``tasks/host/execute.py`` and Compose would leave it. Time is a number of looks: whoever waits lets it pass.
 """
 
-import hashlib
-import json
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from tasks.plan import operation as kinds
-from tasks.plan.desired import Desired
 from tasks.plan.difference import identity
 from tasks.plan.errors import SlipwayError
 from tasks.plan.extension import CONTINUE, PAUSE
-from tasks.plan.facts import Container, Network, Volume
-from tasks.plan.mounts import BIND, FILE
-from tasks.plan.observed import Ran, Stamp, State
+from tasks.plan.observed import Ran, Stamp
 from tasks.plan.operation import Operation
 from tasks.plan.rollout import crashing as crashing_often
 from tasks.plan.rollout import levels, too_many_failed, trouble
-from tasks.plan.stack import Service, Stack
 from tasks.plan.upstream import Aim, pointed
 from tasks.plan.verdict import verdict, verdict_on
 
-KEPT = "/kept/"
-PATIENCE = 6  # looks before a wait gives up
-GOOD, NEVER, CRASH, LATE = "good", "never", "crash", "late"
-"""What becomes of containers of an image: the last word of its content."""
-_SERVER = re.compile(r"server (?P<host>[^:\s]+):8000(?P<role>[^;]*);")
-
-
-class Failed(Exception):
-    """An operation failed; ``process`` is what it left."""
-
-    def __init__(self, process: "Process", reason: str) -> None:
-        super().__init__(reason)
-        self.process, self.reason = process, reason
-
-
-class Paused(Failed):
-    """A rollout paused (``update_config.failure_action: pause``)."""
-
-
-class GivenUp(Failed):
-    """A batch is given up and the deploy goes on (``failure_action: continue``)."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A container and what no look at the engine tells: its image's content, its age, what it mounts.
-
-    ``pinned`` are mounted files as they were when it was made, by target; ``roots`` mounted directories, seen live,
-    ``joined`` the ids of networks: one of the same name that was made anew is another network.
-    """
-
-    fact: Container
-    content: str
-    age: int = 0
-    pinned: Mapping[str, str] = field(default_factory=dict)
-    roots: Mapping[str, str] = field(default_factory=dict)
-    joined: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def runs(self) -> bool:
-        """Whether it serves, as far as the engine knows."""
-        return self.fact.state == "running"
-
-
-@dataclass(frozen=True)
-class World:
-    """An engine with one project on it, and the disk that containers mount files of.
-
-    ``files`` are the proxy's files of services, ``loaded`` what the proxy has read of them, ``fresh`` which of the
-    names that it has just read it cannot know the address of yet. ``proven`` are the ids of containers that were seen
-    to be ready, and of a rollout watched to the end; ``runs`` every start of a job: service, identity, whether on a way
-    back, whether it ended well.
-    """
-
-    boxes: tuple[Box, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    built: Mapping[str, str] = field(default_factory=dict)
-    networks: Mapping[str, Network] = field(default_factory=dict)
-    volumes: Mapping[str, Volume] = field(default_factory=dict)
-    disk: Mapping[str, str] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-    files: Mapping[str, str] = field(default_factory=dict)
-    loaded: Mapping[str, str] = field(default_factory=dict)
-    fresh: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    state: State = field(default_factory=State)
-    proven: frozenset[str] = frozenset()
-    runs: tuple[tuple[str, str, bool, bool], ...] = ()
-    serial: int = 0
-
-    def of(self, services: Collection[str]) -> list[Box]:
-        """Return the containers of services."""
-        return [one for one in self.boxes if one.fact.service in services]
-
-    def named(self, names: Collection[str]) -> list[Box]:
-        """Return the containers of these names."""
-        return [one for one in self.boxes if one.fact.name in names]
-
-    def changed(self, names: Collection[str], **facts: Any) -> "World":
-        """Return the world with other facts of the containers of these names."""
-        made = [replace(one, fact=replace(one.fact, **facts)) if one.fact.name in names else one for one in self.boxes]
-        return replace(self, boxes=tuple(made))
-
-    def content(self, path: str) -> str:
-        """Return what a path on the disk holds, "" for nothing."""
-        if path.startswith(KEPT):
-            return path.removeprefix(KEPT) if path.removeprefix(KEPT) in self.kept else ""
-        return self.disk.get(path, "")
-
-    def later(self, looks: int = 1) -> "World":
-        """Return the world some time later."""
-        found = self
-        for _ in range(looks):
-            found = replace(found, boxes=tuple(map(_older, found.boxes)), fresh={})
-        return found
-
-
-def _older(one: Box) -> Box:
-    fact, behaviour = one.fact, one.content.rpartition("-")[2]
-    if fact.state not in ("running", "restarting"):
-        return one
-    job = one.content.startswith("job")
-    if job:
-        return replace(one, fact=replace(fact, state="exited", exit_code=0 if behaviour == GOOD else 1, ports=()))
-    aged = replace(one, age=one.age + 1)
-    checked = bool(fact.health)
-    if behaviour == CRASH or (behaviour == LATE and aged.age >= 3 and not checked):
-        return replace(aged, fact=replace(fact, state="exited", exit_code=1, health="", ports=()))
-    if behaviour == NEVER or (behaviour == LATE and aged.age >= 3):
-        return replace(aged, fact=replace(fact, health="unhealthy" if checked else ""))
-    return replace(aged, fact=replace(fact, health="healthy" if checked else ""))
-
-
-def config_hash(raw: Mapping[str, Any], owner: str = "") -> str:
-    """Return what stands for Compose's hash of a service: its configuration without what Compose leaves out.
-
-    ``owner`` is the container whose network it uses.
-    """
-    left_out = ("scale", "depends_on", "build", "pull_policy", "x-slipway", "deploy")
-    kept = {key: value for key, value in raw.items() if key not in left_out}
-    if owner and str(raw.get("network_mode", "")).startswith("service:"):
-        kept["network_mode"] = f"container:{owner}"
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def roles(text: str, service: str) -> tuple[list[str], list[str], list[str]]:
-    """Return what a proxy's file says: who is led to, who is the backup, who is only known."""
-    led: list[str] = []
-    backups: list[str] = []
-    known: list[str] = []
-    for found in _SERVER.finditer(text):
-        words = found["role"].split()
-        (known if "down" in words else backups if "backup" in words else led).append(found["host"])
-    return led, backups, known
-
-
-def front(world: World, stack: Stack) -> list[Box]:
-    """Return the running containers of the proxy."""
-    names = [one.name for one in stack.services.values() if one.slipway.proxy.upstreams]
-    return [one for one in world.of(names) if one.runs]
-
-
-def behind(world: World, stack: Stack, service: Service) -> bool:
-    """Whether a proxy leads requests to a service."""
-    proxies = any(one.slipway.proxy.upstreams for one in stack.services.values())
-    return proxies and service.rollout != "recreate" and service.name in world.files
-
-
-def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set[str]]:
-    """Return the ids of running containers that a request would reach: now, and when none of those answers."""
-    running = {one.fact.name: one.fact.id for one in world.of([service.name]) if one.runs}
-    if not behind(world, stack, service):
-        return set(running.values()), set()
-    read = world.loaded if front(world, stack) else world.files
-    text = read.get(service.name) or world.files[service.name]
-    led, backups, _ = roles(text, service.name)
-    unknown = world.fresh.get(service.name, frozenset())
-
-    def ids(names: Iterable[str]) -> set[str]:
-        found = set()
-        for name in names:
-            if name in unknown:
-                continue
-            if name == service.name:
-                found |= set(running.values())
-            elif name in running:
-                found.add(running[name])
-        return found
-
-    return ids(led), ids(backups)
-
-
-@dataclass(frozen=True)
-class Process:
-    """A deploy that runs: the engine, what it carries out, and what it remembers and has not written down yet."""
-
-    world: World
-    desired: Desired
-    state: State
-    saved: State
-    release: int = 0
-    back: bool = False
-    led: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    begun: frozenset[str] = frozenset()
-
-    @property
-    def stack(self) -> Stack:
-        """The services that are to be."""
-        return self.desired.stack
-
-    def on(self, world: World) -> "Process":
-        """Return the process with another world."""
-        return replace(self, world=world)
-
-    def later(self, looks: int = 1) -> "Process":
-        """Return the process some time later."""
-        return self.on(self.world.later(looks))
-
-    def save(self) -> "Process":
-        """Write down what it remembers."""
-        if self.state == self.saved:
-            return self
-        kept = self.state.kept({one.fact.id for one in self.world.boxes})
-        return replace(self, state=kept, saved=kept, world=replace(self.world, state=kept))
-
-
-def begin(world: World, desired: Desired, release: int = 0, back: bool = False) -> Process:
-    """Return a deploy that begins."""
-    return Process(world, desired, replace(world.state, unrecorded=True), world.state, release, back)
+from .making import compose, run, without
+from .simulated import PATIENCE, Failed, GivenUp, Paused, Process, front, roles
 
 
 def apply(process: Process, one: Operation) -> Process:
     """Return the process after an operation; raises Failed, Paused or GivenUp."""
     return _WORK[one.kind](process, one)
-
-
-# Making containers, as Compose does
-
-
-def _stamped(process: Process, services: Collection[str], before: Collection[str], proven: bool) -> Process:
-    fresh = {
-        one.fact.id: Stamp(process.desired.wanted(one.fact.service).contents, proven)
-        for one in process.world.of(services)
-        if one.fact.id not in before
-    }
-    begun = process.begun if proven else process.begun | fresh.keys()
-    made = replace(process, state=process.state.stamped(fresh), begun=begun)
-    return made.save() if any(one.references or not one.proven for one in fresh.values()) else made
-
-
-def _make(process: Process, service: Service, number: int, name: str = "") -> Process:
-    """Make one container; it does not run yet."""
-    world, raw = process.world, process.desired.model["services"][service.name]
-    owner = ""
-    if service.shares:
-        owners = [one.fact.id for one in world.of(service.shares)]
-        if not owners:
-            raise Failed(process, f"{service.name}: no container of {service.shares} to share with")
-        owner = owners[0]
-    name = name or service.container_name or f"{process.stack.project}-{service.name}-{number}"
-    if world.named([name]):
-        raise Failed(process, f"the name {name} is taken")
-    image = world.tags.get(service.image, "")
-    if not image:
-        raise Failed(process, f"no image {service.image}")
-    wanted = process.desired.wanted(service.name)
-    pinned, roots = {}, {}
-    for reference in wanted.references:
-        if reference.kind == BIND and not reference.source.endswith(".file"):
-            roots[reference.target] = reference.source
-        else:
-            pinned[reference.target] = world.content(reference.source) if reference.held == FILE else reference.source
-    declared = (process.desired.model.get("networks") or {}).items()
-    options = {str(one["name"]): dict(one.get("driver_opts") or {}) for _, one in declared}
-    networks = dict(world.networks)
-    for network in service.networks:
-        made_now = Network(network, f"net{world.serial + 1}", options=options.get(network, {}))
-        networks.setdefault(network, made_now)
-    volumes = {**world.volumes, **{one: Volume(one) for one in service.volumes if one not in world.volumes}}
-    serial = world.serial + 1
-    fact = Container(
-        id=f"id{serial}", name=name, project=process.stack.project, service=service.name, image_id=image,
-        state="created", number=number, config_hash=config_hash(raw, owner), image_reference=service.image,
-        volumes=service.volumes, networks=service.networks, shares=(owner,) if owner else (), created=float(serial),
-        binds=tuple((one.source, one.target) for one in wanted.references if one.kind == BIND),
-    )  # fmt: skip
-    box = Box(
-        fact, image.removeprefix("sha256:"), 0, pinned, roots, {one: networks[one].id for one in service.networks}
-    )
-    made = replace(world, boxes=(*world.boxes, box), serial=serial, networks=networks, volumes=volumes)
-    return process.on(made)
-
-
-def _gone(world: World, names: Collection[str]) -> World:
-    return replace(world, boxes=tuple(one for one in world.boxes if one.fact.name not in names))
-
-
-def _compose(process: Process, one: Operation, again: bool) -> Process:
-    """Make the containers of services, or make those that are there anew (``again``), up to the wanted number."""
-    before = {box.fact.id for box in process.world.boxes}
-    try:
-        for name in one.services:
-            process = _ensured(process, process.stack.service(name), one.counts.get(name, 1), again)
-    except Failed as failure:
-        raise Failed(_stamped(failure.process, one.services, before, not one.begun), failure.reason) from None
-    return _stamped(process, one.services, before, not one.begun)
-
-
-def _ensured(process: Process, service: Service, count: int, again: bool) -> Process:
-    there = sorted(process.world.of([service.name]), key=lambda box: (box.fact.number, box.fact.created))
-    last = max((box.fact.number for box in there), default=0)
-    if len({box.fact.number for box in there}) < len(there):
-        raise Failed(process, f"two containers of {service.name} have one number: their names are in each other's way")
-    for position, box in enumerate(there):
-        if position >= count or again:
-            process = process.on(_gone(process.world, [box.fact.name]))
-        if again and position < count:
-            process = _make(process, service, box.fact.number)
-    for number in range(last + 1, last + 1 + count - len(there)):
-        process = _make(process, service, number)
-    return process
-
-
-def torn(process: Process, one: Operation) -> Process:
-    """Return what is left when Compose is killed while it makes the first container anew: both, neither running."""
-    name = one.services[0]
-    there = process.world.of([name])
-    if not there:
-        return process
-    old = there[0].fact
-    process = _make(process, process.stack.service(name), old.number, f"{old.id}_{old.name}")
-    return process.on(process.world.changed([old.name], state="exited", exit_code=0, health="", ports=()))
-
-
-def _run(process: Process, names: Collection[str]) -> Process:
-    """Start containers, as ``docker start`` does."""
-    for box in process.world.named(names):
-        process = _started(process, box)
-    return process
-
-
-def _started(process: Process, box: Box) -> Process:
-    world, fact = process.world, box.fact
-    service = process.stack.services.get(fact.service)
-    if service is None or fact.state in ("running", "paused"):
-        return process
-    ports = tuple(f"0.0.0.0:{port.published}->{port.target}/tcp" for port in service.ports if port.published)
-    if word := _hindered(world, box, ports):
-        raise Failed(process, f"{fact.name}: {word}")
-    world = world.changed([fact.name], state="running", exit_code=0, health=_begins(service), ports=ports)
-    boxes = tuple(replace(one, age=0) if one.fact.id == fact.id else one for one in world.boxes)
-    world = replace(world, boxes=boxes)
-    if process.stack.one_off(service):
-        word = identity(process.desired.wanted(service.name))
-        world = replace(world, runs=(*world.runs, (service.name, word, process.back, box.content.endswith(GOOD))))
-    if service.slipway.proxy.upstreams:
-        world = replace(world, loaded=dict(world.files), fresh={})
-    return process.on(world)
-
-
-def _hindered(world: World, box: Box, ports: Collection[str]) -> str:
-    """Return why the engine would not start a container, "" when it would."""
-    fact, running = box.fact, {one.fact.id for one in world.boxes if one.runs}
-    joined = {name: world.networks[name].id if name in world.networks else "" for name in fact.networks}
-    taken = {text for one in world.boxes if one.runs for text in one.fact.ports} & set(ports)
-    words = [f"cannot join the network of {owner}, which does not run" for owner in fact.shares if owner not in running]
-    words += [f"network {name} not found" for name, one in joined.items() if one != box.joined[name]]
-    words += [f"{source} does not exist" for source, _ in fact.binds if not world.content(source)]
-    return "; ".join((*words, *(f"{text}: port is already allocated" for text in taken)))
-
-
-def _begins(service: Service) -> str:
-    return "starting" if service.health_check else ""
 
 
 # The operations
@@ -417,8 +64,8 @@ def _replace_network(process: Process, one: Operation) -> Process:
 
 
 def _run_job(process: Process, one: Operation) -> Process:
-    process = _compose(process, replace(one, counts={one.subject: 1}), again=True)
-    process = _run(process, [box.fact.name for box in process.world.of(one.services)])
+    process = compose(process, replace(one, counts={one.subject: 1}), again=True)
+    process = run(process, [box.fact.name for box in process.world.of(one.services)])
     return _remembered(_await(process, replace(one, names=(), failure="")), one.services)
 
 
@@ -432,13 +79,13 @@ def _remembered(process: Process, services: Collection[str]) -> Process:
 
 def _up(process: Process, one: Operation) -> Process:
     """Do as ``docker compose up`` does: make everything, start it in the order of what depends on what."""
-    process = _compose(process, one, again=False)
+    process = compose(process, one, again=False)
     for group in levels(process.stack):
         for service in group:
             for name, condition in service.depends_on.items():
                 process = _ready_for(process, name, condition)
             mine = [box.fact.name for box in process.world.of([service.name]) if service.name in one.services]
-            process = _run(process, mine)
+            process = run(process, mine)
     return _remembered(process, one.services)
 
 
@@ -457,15 +104,15 @@ def _ready_for(process: Process, name: str, condition: str) -> Process:
 
 
 def _create(process: Process, one: Operation) -> Process:
-    return _compose(process, one, again=False)
+    return compose(process, one, again=False)
 
 
 def _recreate(process: Process, one: Operation) -> Process:
-    return _compose(process, one, again=True)
+    return compose(process, one, again=True)
 
 
 def _start(process: Process, one: Operation) -> Process:
-    return _run(process, one.names if one.begun else [box.fact.name for box in process.world.of(one.services)])
+    return run(process, one.names if one.begun else [box.fact.name for box in process.world.of(one.services)])
 
 
 def _unpause(process: Process, one: Operation) -> Process:
@@ -475,7 +122,7 @@ def _unpause(process: Process, one: Operation) -> Process:
 def _restart(process: Process, one: Operation) -> Process:
     there = [box.fact.name for box in process.world.named(one.names)]
     world = process.world.changed(there, state="exited", ports=())
-    return _run(process.on(world), there)
+    return run(process.on(world), there)
 
 
 def _stop(process: Process, one: Operation) -> Process:
@@ -487,7 +134,7 @@ def _remove(process: Process, one: Operation) -> Process:
     running = [box.fact.name for box in process.world.named(one.names) if box.runs]
     if running:
         raise Failed(process, f"cannot remove running {running}")
-    return process.on(_gone(process.world, one.names))
+    return process.on(without(process.world, one.names))
 
 
 def _await(process: Process, one: Operation) -> Process:

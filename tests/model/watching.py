@@ -8,10 +8,10 @@ from tasks.plan.difference import drift
 from tasks.plan.operation import STOP, Operation, Plan
 from tasks.plan.stack import Service, Stack
 
-from . import deploying, engine
+from . import deploying, simulated
 from .deploying import Project
 from .drawn import PROJECT
-from .engine import Process, World
+from .simulated import Process, World
 
 
 @dataclass
@@ -42,20 +42,20 @@ class Watcher:
 
     def _hold_led(self, plan: Plan, one: Operation, before: Process) -> None:
         """Hold that the proxy leads to what runs, and to nothing that is stopped then, by what it has read."""
-        if one.aim and engine.front(before.world, before.stack):
+        if one.aim and simulated.front(before.world, before.stack):
             running = {box.fact.name for box in before.world.boxes if box.runs}
             assert running & set(one.aim.containers), self._told(f"led to {one.aim.containers}, which do not run")
-        if one.kind != STOP or not (self.fronted and engine.front(before.world, before.stack)):
+        if one.kind != STOP or not (self.fronted and simulated.front(before.world, before.stack)):
             return
         for box in before.world.named(one.names):
             service = before.stack.services.get(box.fact.service)
             if service and service.name not in plan.interrupts and service.rollout != "recreate" and box.runs:
-                led, _, _ = engine.roles(before.world.loaded.get(service.name, ""), service.name)
+                led, _, _ = simulated.roles(before.world.loaded.get(service.name, ""), service.name)
                 assert box.fact.name not in led, self._told(f"the proxy leads to {box.fact.name}, which is stopped")
 
     def _begin(self, plan: Plan, before: Process) -> None:
         self.plan = plan
-        self.fronted = bool(engine.front(before.world, before.stack))
+        self.fronted = bool(simulated.front(before.world, before.stack))
         self.names = {box.fact.name for box in before.world.boxes}
         self.trace.append(f"--- {'back' if before.back else 'forward'}: {[one for one in plan.changed]}")
         self.trace += [
@@ -63,8 +63,10 @@ class Watcher:
         ]
         self.served, self.proven = {}, set()
         for service in known(before.world, before.stack):
-            now, _ = engine.reached(before.world, before.stack, service)
-            if engine.behind(before.world, before.stack, service) and not engine.front(before.world, before.stack):
+            now, _ = simulated.reached(before.world, before.stack, service)
+            if simulated.behind(before.world, before.stack, service) and not simulated.front(
+                before.world, before.stack
+            ):
                 continue  # nobody is led to it
             if now:  # where the backup serves alone, the next reload of the proxy takes a moment
                 self.served[service.name] = service
@@ -73,7 +75,7 @@ class Watcher:
 
     def _hold_reached(self, plan: Plan, after: Process) -> None:
         for name, service in self.served.items():
-            now, then = engine.reached(after.world, after.stack, service)
+            now, then = simulated.reached(after.world, after.stack, service)
             if name in plan.interrupts or service.update.failure_action == "continue":
                 continue
             assert now or then, self._told(f"{name} is not reached, and nobody said so")
@@ -117,7 +119,7 @@ def end(project: Project, stack: Stack) -> dict[str, tuple[object, int, bool]]:
     found: dict[str, tuple[object, int, bool]] = {}
     for service in known(world, stack):
         boxes = world.of([service.name])
-        now, _ = engine.reached(world, stack, service)
+        now, _ = simulated.reached(world, stack, service)
         running = {box.fact.id for box in boxes if box.runs}
         found[service.name] = (
             sorted(Counter((box.content, box.fact.state, box.fact.health) for box in boxes).items()),
