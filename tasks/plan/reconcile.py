@@ -331,10 +331,8 @@ class _Reconciler:
 
     def _names(self, services: Iterable[str]) -> tuple[str, ...]:
         """Return what Compose will call the containers of services."""
-        found: list[str] = []
-        for service in (self._stack.service(name) for name in services):
-            found += made_names(service, self._stack, self._observed.of(service.name))
-        return tuple(found)
+        made = (made_names(self._stack.service(name), self._stack, self._observed.of(name)) for name in services)
+        return tuple(name for names in made for name in names)
 
     def _timeout(self, names: Iterable[str]) -> float:
         return max((self._policy.timeouts.get(name, self._policy.timeout) for name in names), default=0.0)
