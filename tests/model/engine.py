@@ -253,7 +253,12 @@ def _reload(process: Process, one: Operation) -> Process:
     return process
 
 
+def _seed(process: Process, one: Operation) -> Process:
+    return written(process, one.subject, one.text) if front(process.world, process.stack) else process
+
+
 _WORK = {
+    kinds.SEED: _seed,
     kinds.BUILD: _build,
     kinds.RESTORE: _restore,
     kinds.BACKUP: _nothing,
