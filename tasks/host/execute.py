@@ -97,6 +97,8 @@ class Execution:
                 self._save()
 
     def _steps(self, plan: Plan) -> None:
+        if plan.operations:
+            self._save()  # from here on something may be left that is no release
         entry: dict[str, Any] = {}
         given_up = ""
         for one in plan.operations:
@@ -235,6 +237,7 @@ class Execution:
             if found and self._stack.one_off(self._stack.service(name)) and found.state == "exited":
                 ran = Ran(identity(self._desired.wanted(name)), self._tools.release)
                 self._state = replace(self._state, jobs={**self._state.jobs, name: ran})
+        self._save()
 
     # Waiting, and what it is that went wrong
 

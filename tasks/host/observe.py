@@ -35,7 +35,7 @@ def observe(
 ) -> Observed:  # fmt: skip
     """Return what runs; ``known`` are the project's containers, ``named`` what references stand for."""
     stack, resources = desired.stack, Resources(project.engine)
-    found = proxy(project, stack)
+    found, there = proxy(project, stack), proxy(project, stack, running=False)
     declared = {key: desired.model.get(key) or {} for key in ("networks", "volumes")}
     names = {
         key: [str((one or {}).get("name") or name) for name, one in entries.items()]
@@ -51,7 +51,7 @@ def observe(
         volumes=volumes,
         state=state,
         seen=_Seen(project, contents, state).all(desired, known),
-        upstreams=upstream_texts(project, stack, found) if found else {},
+        upstreams=upstream_texts(project, stack, known_front) if (known_front := found or there) else {},
         front=found.containers if found else (),
         strangers=_strangers(project, stack, known),
         taken_ports=_taken_ports(project, stack, known),

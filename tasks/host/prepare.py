@@ -101,7 +101,8 @@ def _reconciled(sources: Sources, desired: Desired, policy: Policy) -> Prepared:
     state = states.read(project)
     seen = observe.observe(project, desired, sources.containers, sources.images, state, sources.contents)
     if any(one.service not in desired.stack.services and not one.oneoff for one in sources.containers):
-        known = {name for one in records.history(project) for name in one.services}
+        # Those of today too: on a way back it is they that may be new.
+        known = {name for one in records.history(project) for name in one.services} | set(project.stack.services)
         policy = replace(policy, ours=frozenset(known))
     plan = reconcile(seen, desired, policy)
     plan = replace(plan, refusals=(*plan.refusals, *_missing(sources, desired)))

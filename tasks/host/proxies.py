@@ -20,12 +20,17 @@ _DRAIN = 60.0  # seconds that its old workers may take to finish; a limit of its
 _LOOK = 0.1
 
 
-def proxy(project: Project, stack: Stack) -> Proxy | None:
-    """Return the proxy that leads to other services, None when it does not run."""
+def proxy(project: Project, stack: Stack, running: bool = True) -> Proxy | None:
+    """Return the proxy that leads to other services, None when it does not run.
+
+    Not ``running``: also one that is stopped, whose files can be read all the same.
+    """
     for service in stack.services.values():
         if service.slipway.proxy.upstreams:
             found = project.engine.containers(stack.project)
-            names = tuple(one.name for one in found if one.service == service.name and one.state == "running")
+            names = tuple(
+                one.name for one in found if one.service == service.name and (one.state == "running" or not running)
+            )
             return Proxy(service, names) if names else None
     return None
 
