@@ -280,8 +280,9 @@ def following(service: Service, change: Change, observed: Observed, stack: Stack
     there = made_names(service, stack, observed.of(service.name))
     if change.action not in (CREATE, RECREATE):
         there = _names(observed.of(service.name))
-    if set(there) != set(rollout.named):
-        rollout.point(there)
+    anew = change.action in (CREATE, RECREATE, START, RESTART)
+    if anew or set(there) != set(rollout.named):
+        rollout.point(there, again=anew)  # by the same names they have other addresses
     return rollout.operations
 
 

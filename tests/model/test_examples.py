@@ -262,6 +262,7 @@ def test_9_what_somebody_stopped_is_started_and_what_somebody_renamed_is_known()
     assert told(first, causes=True) == [
         "start shop-app-4: shop-app-4 is exited",
         "await healthy app",
+        "point proxy shop-app-4: shop-app-4 is exited",
         "await healthy every service",
     ]
 
