@@ -14,7 +14,21 @@ from ..plan.operation import BUILD, NAME, PULL
 from ..plan.release import Basis, restored
 from ..plan.rollout import Source
 from ..plan.verdict import refuse_missing_secrets
-from . import builds, dry, gates, hooks, locks, outcomes, prepare, publishing, reasons, redactions, releases
+from . import (
+    builds,
+    dry,
+    gates,
+    hooks,
+    locks,
+    outcomes,
+    prepare,
+    promotions,
+    publishing,
+    reasons,
+    redactions,
+    releases,
+    secret_key,
+)
 from .foreseeing import refuse_foreseen
 from .output import confirm, note
 from .plans import nothing_to_do, orphans_note, show_changes
@@ -50,6 +64,8 @@ def run(
         return
     if project.runner.dry:
         gates.tell(project, found.deploy)
+        if found.deploy.promotion:
+            promotions.bring(project, found.deploy.promotion)
         dry.show(project, found)
         return
     if said := planner.refuse_other_directory(found.observed, found.deploy.plan, project.cwd, take):
@@ -190,6 +206,8 @@ def _confirm(project: Project, deploy: Deploy, yes: bool) -> None:
 
 def _still(project: Project, before: Prepared, wish: Wish, yes: bool) -> Prepared:
     """Return the deploy made again under the lock: what is true now counts, not what was before."""
+    if any(one.secrets for one in project.stack.services.values()):
+        secret_key.key(project)  # what stands for a secret has to be the same from the first deploy on
     found = _prepared(project, wish)
     now, then = found.deploy, before.deploy
     if now.plan.operations and (now.changes, now.origin) != (then.changes, then.origin):

@@ -14,7 +14,7 @@ from ..plan.mounts import Content, redirected, references
 from ..plan.observed import Observed
 from ..plan.release import Release, restored
 from ..plan.spelling import spelled, with_namespaces
-from ..plan.stack import Stack, parse, plain
+from ..plan.stack import Stack, full_reference, parse, plain
 from .kept_files import directory
 from .mount_contents import Contents, place
 from .project import Project
@@ -38,8 +38,10 @@ def today(sources: Sources, causes: Mapping[str, str], promoted: Mapping[str, Im
     """
     project, stack = sources.project, sources.project.stack
     first = project.first_hashes()
-    hashes = _hashes(sources, project.model, first)
     images = {**sources.images, **(promoted or {})}
+    hashes = _hashes(
+        sources, project.model, first, {name: images.get(one.image) for name, one in stack.services.items()}
+    )
     names = {name: one.id for name, one in (promoted or {}).items()} or _twins(sources)
     return _desired(sources, stack, project.model, images, hashes, replaced(stack, causes), names=names)
 
@@ -90,7 +92,7 @@ def recorded(
     stack = parse(told)
     images = {one.reference: Image(one.id, content=_content(sources, one.id)) for one in release.images.values()}
     by_service = {name: images[one.reference] for name, one in release.images.items()}
-    hashes = _hashes(sources, told, {})
+    hashes = _hashes(sources, told, {}, by_service)
     made = _desired(sources, stack, told, {}, hashes, {}, by_service=by_service, names=names)
     for (service, target), (path, digest) in places.items():
         wanted = made.services[service]
@@ -178,7 +180,9 @@ def _desired(
     return Desired(stack, model, services, names)
 
 
-def _hashes(sources: Sources, model: Mapping[str, Any], first: Mapping[str, str]) -> dict[str, frozenset[str]]:
+def _hashes(
+    sources: Sources, model: Mapping[str, Any], first: Mapping[str, str], images: Mapping[str, Image | None]
+) -> dict[str, frozenset[str]]:
     """Return the configuration hashes that count as a service's, by Compose's own measure.
 
     `config --hash` reads neither `env_file` nor which container a `service:` namespace is. Where a hash is not that of
@@ -189,11 +193,21 @@ def _hashes(sources: Sources, model: Mapping[str, Any], first: Mapping[str, str]
     if first and all(one.config_hash in found.get(one.service, {one.config_hash}) for one in containers):
         return {name: frozenset(texts) for name, texts in found.items()}
     resolved = with_namespaces(model, sources.containers)
-    spellings = [resolved, *([spelled(resolved, sources.containers)] if containers else ())]
+    other = [one.service for one in containers if not _runs(sources, one, model, images.get(one.service))]
+    spellings = [resolved, *([spelled(resolved, sources.containers, other=other)] if containers else ())]
     for texts in _asked(sources.project, spellings):
         for name, text in texts.items():
             found.setdefault(name, set()).add(text)
     return {name: frozenset(texts) for name, texts in found.items()}
+
+
+def _runs(sources: Sources, container: Container, model: Mapping[str, Any], image: Image | None) -> bool:
+    """Whether a container runs the image that its service is to run: by content, by name where that is not here."""
+    if image is None:
+        wanted = str((model["services"].get(container.service) or {}).get("image") or "")
+        return full_reference(wanted) == full_reference(container.image_reference)
+    used = container.created_from or container.image_id
+    return used == image.id or _content(sources, used) == (image.content or image.id)
 
 
 def _asked(project: Project, models: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

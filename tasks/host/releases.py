@@ -56,6 +56,7 @@ class Deployment:
         self._started = time.monotonic()
         self._keeps = bool(project.profile.integer("KEEP_RELEASES"))
         self._volumes: frozenset[str] = frozenset()  # those that were there before a first deploy
+        self._ran: Mapping[str, Any] | None = None
         self._known = records.history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
 
@@ -119,6 +120,7 @@ class Deployment:
     def _guarded(
         self, fresh: Release, before: Prepared, work: Callable[[], Prepared], kept: Mapping[str, Any]
     ) -> Release | None:
+        self._ran = self._as_it_ran(before)
         try:
             done = work()
             # The last word on whose release this is: whoever has lost the lock records nothing.
@@ -135,6 +137,16 @@ class Deployment:
                     self._verify()
                 self._go_back(fresh, before, error)
             raise
+
+    def _as_it_ran(self, before: Prepared) -> Mapping[str, Any] | None:
+        """Return the model of the release that serves with the secrets that its containers have; None without one.
+
+        Looked at while they run: a deploy that fails goes back with those.
+        """
+        project, last = self._project, planner.serving(self._known) if self._keeps else None
+        if last is None or not all(project.engine.image(one.id) for one in last.images.values()):
+            return None
+        return redactions.as_it_ran(project, recorded_model(project, last.id), last, before.observed.containers)
 
     def _await_engine(self) -> None:
         """Wait until the engine answers: without it there is no way back, and it may be about to start again."""
@@ -220,11 +232,9 @@ class Deployment:
         """Return the way to what is to serve again; ``again``: after it was gone, when nothing may be left of it."""
         project = self._project
         last = planner.serving(self._known) if self._keeps else None
-        if last and all(project.engine.image(one.id) for one in last.images.values()):
-            recorded = recorded_model(project, last.id)
-            kept = redactions.as_it_ran(project, recorded, last, before.observed.containers)
-            redactions.refuse_unfilled(kept)
-            back = prepare.earlier(project, last, kept)
+        if last and self._ran is not None:
+            redactions.refuse_unfilled(self._ran)
+            back = prepare.earlier(project, last, self._ran)
         else:
             back = prepare.as_it_was(project, before, () if self._keeps else before.deploy.plan.rolled)
         left = [one for one in back.deploy.changed if again]

@@ -13,18 +13,26 @@ from .facts import Container
 _NAMESPACES = ("network_mode", "ipc", "pid")
 
 
-def spelled(model: Mapping[str, Any], containers: Sequence[Container], leave: Collection[str] = ()) -> dict[str, Any]:
-    """Return the model with each service but those to ``leave`` spelled as its containers were made."""
+def spelled(
+    model: Mapping[str, Any],
+    containers: Sequence[Container],
+    leave: Collection[str] = (),
+    other: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the model with each service but those to ``leave`` spelled as its containers were made.
+
+    ``other`` services run another image than they are to: theirs is no spelling of the same.
+    """
     services = {}
     for name, raw in (model.get("services") or {}).items():
         mine = [one for one in containers if one.service == name and not one.oneoff]
-        services[name] = dict(raw) if name in leave or not mine else _as_made(raw, mine[-1])
+        services[name] = dict(raw) if name in leave or not mine else _as_made(raw, mine[-1], name not in other)
     return {**model, "services": services}
 
 
-def _as_made(raw: Mapping[str, Any], container: Container) -> dict[str, Any]:
+def _as_made(raw: Mapping[str, Any], container: Container, image: bool) -> dict[str, Any]:
     made = dict(raw)
-    if "image" in raw and container.image_reference and not container.image_reference.startswith("sha256:"):
+    if image and "image" in raw and container.image_reference and not container.image_reference.startswith("sha256:"):
         made["image"] = container.image_reference
     if raw.get("volumes"):
         sources = {target: source for source, target in container.binds}

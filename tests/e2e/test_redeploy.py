@@ -29,7 +29,8 @@ def replaced(file: Path, text: str) -> None:
 
 def settled(checkout: Checkout) -> None:
     """Hold that another deploy finds nothing to do."""
-    assert checkout.json("deploy.dev")["outcome"] == "unchanged", checkout.json("deploy.plan")["changes"]
+    plan = checkout.json("deploy.plan")
+    assert checkout.json("deploy.dev")["outcome"] == "unchanged", plan
 
 
 def test_a_changed_secret_reaches_service_and_one_off_and_then_there_is_nothing_to_do(small: Small) -> None:
