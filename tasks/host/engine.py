@@ -326,7 +326,13 @@ class Engine(Records, Watch):
         try:
             registry, _ = logins.resolve_repository_name(reference)
             auth = logins.resolve_authconfig(self._logins, registry, credstore_env=self._environment)
-            found = self._api.inspect_distribution(reference, auth_config=auth or {})["Descriptor"]
+            try:
+                found = self._api.inspect_distribution(reference, auth_config=auth or {})["Descriptor"]
+            except APIError as error:
+                if "EOF" not in str(error.explanation):
+                    raise
+                # The engine kept a connection that a registry which was started again had closed.
+                found = self._api.inspect_distribution(reference, auth_config=auth or {})["Descriptor"]
         except NotFound:
             return Remote()
         except (DockerException, OSError) as error:
