@@ -2,11 +2,12 @@
 
 import sys
 
-from tests.bench import building, deploying, integration, listing, releasing, reloading, scanning, testing
+from tests.bench import building, deploying, integration, listing, many, releasing, reloading, scanning, testing
 
 figures = [
     listing.run(),
     *deploying.run(),
+    *many.run(),
     *reloading.run(),
     *building.run(),
     *integration.run(),
