@@ -29,10 +29,12 @@ def deploy(
     take_over: bool = False,
 ) -> None:
     """Build what changed, create and start what differs, wait until all is healthy."""
-    from .host import deploys
-    from .host.project import Project
+    from .host.project import planned
 
-    deploys.run(Project(c, env), yes, build, json, wait, interrupt=allow_interruption, take=take_over)
+    project = planned(c, env)
+    from .host import deploys
+
+    deploys.run(project, yes, build, json, wait, interrupt=allow_interruption, take=take_over)
 
 
 @task(
@@ -41,19 +43,23 @@ def deploy(
 )
 def plan(c: Context, env: str = "", exit_code: bool = False, json: bool = False) -> None:
     """Show what a deploy would change, why, and what it interrupts."""
-    from .host import plans
-    from .host.project import Project
+    from .host.project import planned
 
-    plans.show_plan(Project(c, env), exit_code=exit_code, json=json)
+    project = planned(c, env)
+    from .host import plans
+
+    plans.show_plan(project, exit_code=exit_code, json=json)
 
 
 @task(help={"env": _ENV, "json": _JSON}, auto_shortflags=False)
 def status(c: Context, env: str = "", json: bool = False) -> None:
     """Show services, health, image, ports, and drift from the profile."""
-    from .host import plans
-    from .host.project import Project
+    from .host.project import planned
 
-    plans.status(Project(c, env), json=json)
+    project = planned(c, env)
+    from .host import plans
+
+    plans.status(project, json=json)
 
 
 @task(
