@@ -3,7 +3,7 @@
 import json as documents
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,17 @@ DIGEST_LENGTH = 19  # "sha256:" and twelve characters, as `docker images` shows
 
 
 def plan(
-    project: Project, options: planner.Options, only_changed: bool = False, all_tags: bool = False
+    project: Project,
+    options: planner.Options,
+    only_changed: bool = False,
+    all_tags: bool = False,
+    known: Mapping[str, Image] | None = None,
 ) -> planner.BuildPlan:
-    """Gather what a build is decided on, and return its plan."""
+    """Gather what a build is decided on, and return its plan; ``known`` are the images that its services name."""
     stack = project.stack
+    project.start_version()
     inputs = project.build_inputs(options.services)
-    images = project.images(stack) if only_changed else None
+    images = (project.images(stack) if known is None else known) if only_changed else None
     version, cwd = project.version, project.cwd
 
     def decide(aliases: Aliases) -> planner.BuildPlan:

@@ -99,6 +99,8 @@ class Engine(Records, Watch):
                 options = {"base_url": self._bridge.url}
             # The SDK's type stubs leave some methods untyped.
             self._api: Any = _Client(version="auto", timeout=_TIMEOUT, **options)
+            # To a socket no proxy leads and no login of ~/.netrc: nothing is to be looked up for each request.
+            self._api.trust_env = not self.address.startswith(("unix://", "http+unix://", "ssh://"))
         except (DockerException, OSError, ValueError) as error:
             raise _unreachable(self.address, error) from None
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..plan.desired import Desired
-from ..plan.facts import Container, Image
+from ..plan.difference import network_difference
+from ..plan.facts import Container, Image, Network
 from ..plan.mounts import GONE, Content, Reference
 from ..plan.observed import Observed, State
 from ..plan.stack import Stack
@@ -35,19 +37,13 @@ def observe(
 ) -> Observed:  # fmt: skip
     """Return what runs; ``known`` are the project's containers, ``named`` what references stand for."""
     stack, resources = desired.stack, Resources(project.engine)
-    found, there = proxy(project, stack), proxy(project, stack, running=False)
-    declared = {key: desired.model.get(key) or {} for key in ("networks", "volumes")}
-    names = {
-        key: [str((one or {}).get("name") or name) for name, one in entries.items()]
-        for key, entries in declared.items()
-    }
-    networks = {name: one for name in names["networks"] if (one := resources.network(name))}
-    volumes = {name: found_volume for name in names["volumes"] if (found_volume := resources.volume(name))}
+    found, there = proxy(project, stack, known), proxy(project, stack, known, running=False)
+    volumes = resources.volumes(_declared(desired, "volumes"))
     return Observed(
         containers=known,
         images=named,
         contents=_contents(project, known, named),
-        networks=networks,
+        networks=_networks(resources, _declared(desired, "networks")),
         volumes=volumes,
         state=state,
         seen=_Seen(project, contents, state).all(desired, known),
@@ -56,6 +52,20 @@ def observe(
         strangers=_strangers(project, stack, known),
         taken_ports=_taken_ports(project, stack, known),
     )
+
+
+def _declared(desired: Desired, key: str) -> dict[str, Mapping[str, Any]]:
+    """Return what a model says of its networks or volumes, by the name that the engine has them by."""
+    return {str((one or {}).get("name") or name): one or {} for name, one in (desired.model.get(key) or {}).items()}
+
+
+def _networks(resources: Resources, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Network]:
+    """Return the networks that there are; who is in them counts where one is to be made anew, and is asked there."""
+    found = resources.networks(declared)
+    for name, one in found.items():
+        if not declared[name].get("external") and network_difference(name, declared[name], one):
+            found[name] = resources.network(name) or one
+    return found
 
 
 def _contents(project: Project, known: Iterable[Container], named: Mapping[str, Image]) -> dict[str, str]:

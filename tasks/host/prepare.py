@@ -56,10 +56,11 @@ def today(project: Project, wish: Wish) -> Prepared:
     stack = project.stack
     found = promotions.find(project)
     promoted = promotions.bring(project, found) if found and wish.bring else found
-    build = build_planner.BuildPlan((), None, {})
-    if not promoted and not wish.ready:
-        build = builds.plan(project, build_planner.Options(), only_changed=not wish.build)
     sources = _sources(project, stack)
+    build = build_planner.BuildPlan((), None, {})
+    if stack.built() and not promoted and not wish.ready:
+        options = build_planner.Options()
+        build = builds.plan(project, options, only_changed=not wish.build, known=sources.images)
     desired = desire.today(sources, build.causes, promoted.images if promoted else None)
     prepared = _reconciled(sources, desired, replace(_policy(project, stack), pulled=wish.ready))
     return replace(prepared, deploy=Deploy(prepared.deploy.plan, build, promoted))

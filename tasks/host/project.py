@@ -11,7 +11,7 @@ from invoke import Context
 
 from ..plan.build import Inputs
 from ..plan.compose import build_files, compose
-from ..plan.errors import InputError
+from ..plan.errors import InputError, SlipwayError
 from ..plan.facts import PROJECT_LABEL, Image
 from ..plan.profile import Profile
 from ..plan.secret import mask
@@ -45,6 +45,8 @@ class Project:
         # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
         self._model = self._start_model()
         self._hashes: Pending | None = None  # started when a task wants them
+        self._asked: tuple[Pending, ...] = ()
+        self._unreached: SlipwayError | None = None
 
     def _start(self, *words: str) -> Pending:
         return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
@@ -105,7 +107,16 @@ class Project:
     @functools.cached_property
     def engine(self) -> "Engine":
         """The engine that the profile points at."""
+        if self._unreached:
+            raise self._unreached
         return self.connect()
+
+    def reach(self) -> None:
+        """Connect to the engine while Compose works; that nobody answers is said when the engine is asked for."""
+        try:
+            _ = self.engine
+        except SlipwayError as error:
+            self._unreached = error
 
     @functools.cached_property
     def address(self) -> str:
@@ -125,7 +136,12 @@ class Project:
     @functools.cached_property
     def version(self) -> Version:
         """The version of the checkout that holds the project."""
-        return version(git.facts(self.settings.project_dir, self.profile.text("TAG_PREFIX")))
+        return version(git.facts(self.settings.project_dir, self.profile.text("TAG_PREFIX"), self._asked))
+
+    def start_version(self) -> None:
+        """Ask git for what the version is made from while other work goes on."""
+        if "version" not in vars(self) and not self._asked:
+            self._asked = git.ask(self.settings.project_dir)
 
     def know_releases(self) -> None:
         """Learn of the git remote's tags before moving tags are pushed: a clone need not have them all.

@@ -1,10 +1,12 @@
 """Leads the proxy to other containers: its file, its reload, and the old workers that finish their requests."""
 
 import time
+from collections.abc import Iterable
 
 from ..plan import rollout as planner
 from ..plan.errors import CommandError, DeployError
 from ..plan.extension import RECREATE
+from ..plan.facts import Container
 from ..plan.rollout import Proxy, Source
 from ..plan.stack import Stack
 from ..plan.units import show_duration
@@ -20,17 +22,18 @@ _DRAIN = 60.0  # seconds that its old workers may take to finish; a limit of its
 _LOOK = 0.1
 
 
-def proxy(project: Project, stack: Stack, running: bool = True) -> Proxy | None:
-    """Return the proxy that leads to other services, None when it does not run.
+def proxy(
+    project: Project, stack: Stack, known: Iterable[Container] | None = None, running: bool = True
+) -> Proxy | None:
+    """Return the proxy that leads to other services, None when it does not run; ``known`` are the containers.
 
     Not ``running``: also one that is stopped, whose files can be read all the same.
     """
     for service in stack.services.values():
         if service.slipway.proxy.upstreams:
-            found = project.engine.containers(stack.project)
-            names = tuple(
-                one.name for one in found if one.service == service.name and (one.state == "running" or not running)
-            )
+            found = project.engine.containers(stack.project) if known is None else known
+            mine = [one for one in found if one.service == service.name]
+            names = tuple(one.name for one in mine if one.state == "running" or not running)
             return Proxy(service, names) if names else None
     return None
 

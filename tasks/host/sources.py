@@ -1,9 +1,10 @@
 """Reads what images are made from: Dockerfiles, build contexts, base images."""
 
+import functools
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..plan.bake import LINK
@@ -22,12 +23,12 @@ _LOCAL_IMAGE = "docker-image://"
 
 def inputs(services: Iterable[Service], engine: Engine) -> dict[str, Inputs]:
     """Return the inputs of each service that is built. A directory that several services share is read once."""
-    known = _Contexts()
+    known, look = _Contexts(), functools.cache(engine.image)
     found = {}
     for service in services:
         build = service.recipe()
         dockerfile = _dockerfile(service.name, build)
-        bases = {name: _base(name, build, engine) for name in dockerfile.all_images()}
+        bases = {name: _base(name, build, look) for name in dockerfile.all_images()}
         whole = known.digest(build, None)
         taken = {stage.name: _taken(dockerfile, stage.name, bases) for stage in dockerfile.stages} if whole else {}
         stages = {name: known.digest(build, one) for name, one in taken.items() if one is not None}
@@ -155,8 +156,8 @@ def _inside(entry: "os.DirEntry[str]", skip: bool) -> bool:
     return not skip and entry.is_dir(follow_symlinks=False)
 
 
-def _base(name: str, build: Build, engine: Engine) -> tuple[str, Image | None]:
+def _base(name: str, build: Build, look: Callable[[str], Image | None]) -> tuple[str, Image | None]:
     """Return what a base image is called here, and the image; none for one that only the registry has."""
     mapped = build.contexts.get(name, name)
     local = not mapped.startswith(("/", LINK))
-    return mapped, engine.image(mapped.removeprefix(_LOCAL_IMAGE)) if local else None
+    return mapped, look(mapped.removeprefix(_LOCAL_IMAGE)) if local else None
