@@ -32,9 +32,9 @@ def deploy(
     from .host.project import planned
 
     project = planned(c, env)
-    from .host import deploys
+    from .host import pending
 
-    deploys.run(project, yes, build, json, wait, interrupt=allow_interruption, take=take_over)
+    pending.run(project, yes, build, json, wait, interrupt=allow_interruption, take=take_over)
 
 
 @task(

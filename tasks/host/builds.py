@@ -21,8 +21,6 @@ from . import builders, contents
 from .machine import free_bytes
 from .output import emit_json, emit_table, note
 from .project import Project
-from .registry import send, send_lists
-from .signatures import refuse_unready, sign_pushed
 
 DIGEST_LENGTH = 19  # "sha256:" and twelve characters, as `docker images` shows
 
@@ -85,6 +83,9 @@ def run(project: Project, options: planner.Options, json: bool) -> None:
     Services whose inputs have not changed since their image was built are left out, unless an option asks for more.
     To push is a step after the build: what the registry has under an exact tag is compared with what was built.
     """
+    from .registry import send  # a deploy may build, and pushes otherwise
+    from .signatures import refuse_unready, sign_pushed
+
     if options.push:
         refuse_unready(project)
         project.know_releases()
@@ -118,6 +119,9 @@ def _platforms(project: Project, options: planner.Options) -> set[str]:
 
 def _run_lists(project: Project, options: planner.Options, json: bool) -> None:
     """Build images of several platforms: straight into the registry, the engine cannot hold them."""
+    from .registry import send_lists
+    from .signatures import sign_pushed
+
     build = plan(project, replace(options, by_digest=True))
     images, started = _of(project, build), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="slipway-") as directory:

@@ -13,7 +13,6 @@ from ..plan.lock import waiting
 from ..plan.operation import BUILD, NAME, PULL
 from ..plan.release import Basis, restored
 from ..plan.rollout import Source
-from ..plan.verdict import refuse_missing_secrets
 from . import (
     builds,
     dry,
@@ -29,39 +28,20 @@ from . import (
     releases,
     secret_key,
 )
-from .foreseeing import refuse_foreseen
 from .output import confirm, note
-from .plans import nothing_to_do, orphans_note, show_changes
+from .pending import prepared, to_do
+from .pending import unrecorded as unrecorded_yet
+from .plans import nothing_to_do, show_changes
 from .prepare import Prepared, Wish
 from .project import Project
 from .releases import Deployment
 from .verification import held
 
 
-def _prepared(project: Project, wish: Wish) -> Prepared:
-    """Return the deploy of today; raises what would be raised before anything runs."""
-    refuse_foreseen(project)
-    refuse_missing_secrets(project.stack, project.profile, project.missing_secrets(project.stack))
-    found = prepare.today(project, wish)
-    planner.refuse(found.deploy.plan)
-    if found.deploy.plan.operations:
-        planner.refuse_taken_ports(project.stack, project.profile, found.observed.taken_ports)
-    return found
-
-
-def run(
-    project: Project, yes: bool, build: bool, json: bool, wait: str = "", interrupt: bool = False, take: bool = False
+def carry_out(
+    project: Project, found: Prepared, yes: bool, build: bool, json: bool, patience: float, interrupt: bool, take: bool
 ) -> None:
-    """Deploy an environment; raises DeployError (exit code 4) when it began and failed.
-
-    ``interrupt``: also where services could not be reached meanwhile; ``take``: also what another directory deployed.
-    """
-    patience = waiting(wait)
-    found = _prepared(project, Wish(build=build))
-    orphans_note(found.deploy.plan)
-    if not _to_do(found) and not _unfinished(project, found):
-        nothing_to_do(project, found.deploy, json)
-        return
+    """Carry a deploy out that has something to do, after what the gates and people say to it."""
     if project.runner.dry:
         gates.tell(project, found.deploy)
         if found.deploy.promotion:
@@ -75,7 +55,7 @@ def run(
     _confirm(project, found.deploy, yes)
     with outcomes.reported(project, json) as report, locks.held(project, "deploy", patience) as lock:
         found = _still(project, found, Wish(build=build, bring=True), yes)
-        if _to_do(found):
+        if to_do(found):
             # Again: while others held the lock, the checkout and what runs may have become other ones.
             evidence = gates.check(project, found.deploy)
             with _hooked(project, report, lock):
@@ -84,10 +64,6 @@ def run(
             _finish(project, found, lock, report)
     _tell(project, found, report)
     report.refuse_unpublished(project)
-
-
-def _to_do(found: Prepared) -> bool:
-    return bool(found.deploy.plan.operations)
 
 
 def _tell(project: Project, found: Prepared, report: outcomes.Report) -> None:
@@ -105,17 +81,11 @@ def _allowed(project: Project, found: Prepared, interrupt: bool) -> None:
         planner.refuse_interruption(project.profile, found.deploy.plan, interrupt)
 
 
-def _unfinished(project: Project, found: Prepared) -> bool:
-    """Whether there is something to be noted or recorded of what runs, or to be pushed."""
-    kept = bool(project.profile.integer("KEEP_RELEASES"))
-    return found.unnoted or (kept and (releases.unrecorded(project) or publishing.due(project) is not None))
-
-
 def _finish(project: Project, found: Prepared, lock: locks.Handle, report: outcomes.Report) -> None:
     """Note, record and push what runs, where an earlier deploy did not come to that, or somebody else brought it."""
     report.outcome = "unchanged"
     kept = bool(project.profile.integer("KEEP_RELEASES"))
-    unrecorded = kept and releases.unrecorded(project)
+    unrecorded = kept and unrecorded_yet(project, found)
     if found.unnoted or unrecorded:
         deployment = Deployment(project, lock.verify, locks.who(), report.steps)
         report.release = deployment.deploy(found, Basis(), lambda one: one)
@@ -208,7 +178,7 @@ def _still(project: Project, before: Prepared, wish: Wish, yes: bool) -> Prepare
     """Return the deploy made again under the lock: what is true now counts, not what was before."""
     if any(one.secrets for one in project.stack.services.values()):
         secret_key.key(project)  # what stands for a secret has to be the same from the first deploy on
-    found = _prepared(project, wish)
+    found = prepared(project, wish)
     now, then = found.deploy, before.deploy
     if now.plan.operations and (now.changes, now.origin) != (then.changes, then.origin):
         note("what there is to change has changed in the meantime")

@@ -15,7 +15,6 @@ from ..plan.observed import Observed
 from ..plan.release import Release, restored
 from ..plan.spelling import spelled, with_namespaces
 from ..plan.stack import Stack, full_reference, parse, plain
-from .kept_files import directory
 from .mount_contents import Contents, place
 from .project import Project
 from .runner import start
@@ -106,6 +105,8 @@ def _places(
     sources: Sources, model: Mapping[str, Any], mounted: Mapping[str, Mapping[str, str]]
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Return where files of a release are that are not what they were: path and digest by service and target."""
+    from .kept_files import directory
+
     found, told = {}, plain(model)
     for service, digests in mounted.items():
         for one in references(told, service):

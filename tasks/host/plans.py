@@ -8,7 +8,7 @@ from ..plan.errors import PendingChanges
 from ..plan.operation import Operation, Plan
 from ..plan.status import rows
 from ..plan.units import show_duration
-from . import gates, maintenance, outcomes, prepare
+from . import prepare
 from .foreseeing import refuse_foreseen, tell_doubts
 from .output import emit_json, emit_table, note
 from .prepare import Prepared, Wish
@@ -21,6 +21,8 @@ def nothing_to_do(project: Project, deploy: Deploy, json: bool) -> None:
     for word in deploy.plan.told:
         note(word)
     if json:
+        from . import outcomes
+
         outcomes.document(project, "unchanged", [])
         return
     blind = not any(one.health_check for one in project.stack.services.values())
@@ -59,6 +61,9 @@ def _interruption(found: Prepared, one: Operation) -> str:
 
 def show_plan(project: Project, exit_code: bool, json: bool) -> None:
     """Report what a deploy would change; with ``exit_code`` ends with 6 when there is something."""
+    from . import gates
+
+    project.reach()
     refuse_foreseen(project)
     found = prepare.today(project, Wish())
     deploy, plan = found.deploy, found.deploy.plan
@@ -132,6 +137,8 @@ def history(project: Project, json: bool) -> None:
 
 def status(project: Project, json: bool) -> None:
     """Report the services of an environment as the engine has them."""
+    from . import maintenance
+
     found = prepare.today(project, Wish(ready=True))
     full = tuple(one for listed in found.observed.containers if (one := project.engine.inspect(listed.id)) is not None)
     release = release_planner.serving(known_releases(project))

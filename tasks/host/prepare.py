@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from ..plan import build as build_planner
+from ..plan.build import BuildPlan, Options
 from ..plan.deploy import Deploy
 from ..plan.desired import Desired, Wanted
 from ..plan.difference import Policy
@@ -11,9 +11,9 @@ from ..plan.mounts import FILE
 from ..plan.observed import Observed, State
 from ..plan.readiness import health_timeout
 from ..plan.reconcile import reconcile
-from ..plan.release import Release, repository
+from ..plan.release import Promotion, Release, repository
 from ..plan.stack import Stack
-from . import builds, desire, kept_files, observe, promotions, records, secret_key, states
+from . import desire, observe, records, secret_key, states
 from .desire import Sources
 from .mount_contents import Contents, place
 from .project import Project
@@ -54,20 +54,32 @@ def today(project: Project, wish: Wish) -> Prepared:
     """Return the deploy of what the files say."""
     project.start_hashes()
     stack = project.stack
-    found = promotions.find(project)
-    promoted = promotions.bring(project, found) if found and wish.bring else found
+    promoted = _promoted(project, wish)
     sources = _sources(project, stack)
-    build = build_planner.BuildPlan((), None, {})
+    build = BuildPlan((), None, {})
     if stack.built() and not promoted and not wish.ready:
-        options = build_planner.Options()
-        build = builds.plan(project, options, only_changed=not wish.build, known=sources.images)
+        from . import builds  # only who has something to build pays for it
+
+        build = builds.plan(project, Options(), only_changed=not wish.build, known=sources.images)
     desired = desire.today(sources, build.causes, promoted.images if promoted else None)
     prepared = _reconciled(sources, desired, replace(_policy(project, stack), pulled=wish.ready))
     return replace(prepared, deploy=Deploy(prepared.deploy.plan, build, promoted))
 
 
+def _promoted(project: Project, wish: Wish) -> Promotion | None:
+    """Return what is to be promoted, with its images where they are to be brought."""
+    if not project.profile.text("PROMOTE_FROM"):
+        return None
+    from . import promotions
+
+    found = promotions.find(project)
+    return promotions.bring(project, found) if found and wish.bring else found
+
+
 def earlier(project: Project, release: Release, model: Mapping[str, object], back: bool = True) -> Prepared:
     """Return the way to a release; ``model`` is its model with secrets in it."""
+    from . import kept_files
+
     record = f"{repository(project.stack.project)}:{release.id}"
     known = kept_files.mounted(project.engine.kept_files(record))
     named = {one.reference for one in release.images.values()}

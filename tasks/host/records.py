@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..plan import release as planner
-from ..plan.clean import forgotten
 from ..plan.errors import RefusedError, SlipwayError
+from ..plan.facts import Image
 from ..plan.release import Pinned, Release
 from ..plan.rollout import Source
 from .output import note
@@ -48,6 +48,8 @@ def prune(project: Project) -> None:
     """
     if project.runner.dry:
         return
+    from ..plan.clean import forgotten
+
     name = project.stack.project
     faults: list[str] = []
     try:
@@ -79,8 +81,12 @@ def _removed(project: Project, image: str) -> list[str]:
 
 def images(project: Project) -> dict[str, Pinned]:
     """Return the images that the names of the Compose file stand for now."""
+    return pinned(project, project.images(project.stack))
+
+
+def pinned(project: Project, known: Mapping[str, Image]) -> dict[str, Pinned]:
+    """Return the images of the services, of those that are ``known`` by reference."""
     raw = project.model["services"]
-    known = project.images(project.stack)
     return {
         name: Pinned(
             one.image,

@@ -25,12 +25,6 @@ _UNDISTURBED = "going back to the earlier release; that ends by itself"
 Steps = list[dict[str, Any]]
 
 
-def unrecorded(project: Project) -> bool:
-    """Whether what runs is no release yet: the deploy that brought it was killed before it could record it."""
-    last = planner.serving(records.history(project))
-    return last is None or states.read(project).unrecorded or bool(planner.moved(last.images, records.images(project)))
-
-
 def target(project: Project, wanted: int) -> Release:
     """Return the release that a roll back goes to."""
     containers = project.engine.containers(project.stack.project)

@@ -332,6 +332,43 @@ def test_loading_the_tasks_loads_no_planner_but_the_errors() -> None:
     assert ours == {"tasks.plan", "tasks.plan.errors", "tasks.host", "tasks.host.files", "tasks.host.namespace"}
 
 
+def test_a_deploy_with_nothing_to_do_loads_what_it_takes_to_say_so() -> None:
+    """What builds, releases, goes back, scans, backs up, signs and speaks to registries is loaded by who does."""
+    unused = {
+        "backups",
+        "builds",
+        "deploys",
+        "dry",
+        "execute",
+        "gates",
+        "hardening",
+        "hooks",
+        "kept_files",
+        "locks",
+        "promotions",
+        "publishing",
+        "redactions",
+        "registry",
+        "releases",
+        "sboms",
+        "scans",
+        "signatures",
+        "smoke_tests",
+        "transfers",
+        "verification",
+    }
+
+    found = loaded("from tasks.host import pending")
+
+    assert sorted(name for name in unused if f"tasks.host.{name}" in found) == []
+
+
+def test_a_deploy_that_may_build_loads_no_registry() -> None:
+    found = loaded("from tasks.host import builds")
+
+    assert sorted(one for one in ("registry", "signatures", "transfers") if f"tasks.host.{one}" in found) == []
+
+
 def each_task(rule: Callable[[str, Any], object]) -> dict[str, object]:
     """Return what each task does against a rule."""
     from tasks import ns
