@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ..plan import release as planner
 from ..plan.deploy import refuse
-from ..plan.errors import DeployError, LockLostError, PausedError, SlipwayError, StoppedError
+from ..plan.errors import DeployError, LockLostError, PausedError, RefusedError, SlipwayError, StoppedError
 from ..plan.redaction import Redacted
 from ..plan.release import Basis, Release
 from ..plan.rollout import Source
@@ -51,6 +51,7 @@ class Deployment:
         self._keeps = bool(project.profile.integer("KEEP_RELEASES"))
         self._volumes: frozenset[str] = frozenset()  # those that were there before a first deploy
         self._ran: Mapping[str, Any] | None = None
+        self._began = False
         self._known = records.history(project)
         self._identity = max((one.id for one in self._known), default=0) + 1
 
@@ -95,7 +96,7 @@ class Deployment:
         return done or fresh
 
     def _carry_out(self, prepared: Prepared, back_up: Callable[[], object] | None = None) -> None:
-        project = self._project
+        project, self._began = self._project, True
         tools = Tools(
             verify=self._verify,
             probe=lambda names: smoke_tests.hold(project, names, prepared.desired.stack),
@@ -125,6 +126,8 @@ class Deployment:
         except PausedError as error:
             self._pause(fresh, error)
         except BaseException as error:
+            if isinstance(error, RefusedError) and not self._began:
+                raise  # nothing has changed: what was built says no more than the plan
             with undisturbed(_UNDISTURBED):
                 self._await_engine()
                 with _unless_lost():
