@@ -146,6 +146,23 @@ def test_a_rollout_without_a_health_check_is_refused(shop: Checkout) -> None:
     assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
 
 
+def test_an_interruption_that_the_profile_does_not_allow_is_refused_also_when_only_the_build_shows_it(
+    shop: Checkout,
+) -> None:
+    never = {"ALLOW_INTERRUPTION": "false"}
+    shop.inv("deploy.dev", **never)
+    name = shop.projects[0]
+    before = docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.compose.project={name}")
+    (shop.project_dir / "note").write_text("two")
+    assert shop.json("deploy.plan", **never)["interruptions"]
+    said = shop.inv("deploy.dev", code=3, **never).stderr
+    assert "could not be reached for a while (ALLOW_INTERRUPTION=false)" in said
+    assert "--allow-interruption does it all the same" in said
+    assert docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.compose.project={name}") == before
+    shop.inv("deploy.dev", "--allow-interruption", **never)
+    assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
+
+
 def test_an_engine_elsewhere_gets_no_file_of_this_machine(shop: Checkout, elsewhere: str) -> None:
     file = shop.project_dir / "compose.yaml"
     file.write_text(file.read_text() + "    volumes: ['./note:/other:ro']\n")
