@@ -232,7 +232,7 @@ def tools(shop: Shop, script: str) -> str:
         ("exit 0", "trivy: printed no report"),
         ("kill -9 $$", "trivy: killed, as the kernel does when memory runs out"),
         ("exec sleep 60", "trivy: not done within SCAN_TIMEOUT=1.0 s"),
-        (r"printf 'bad \033[31m\007\n' >&2; exit 3", r"ended with exit code 3: bad \x1b[31m\x07"),
+        (r"printf 'bad \033[31m\007\n' >&2; exit 3", "ended with exit code 3: bad"),
     ],
 )
 def test_a_scanner_that_goes_wrong_is_never_clean(shop: Shop, script: str, reason: str) -> None:
@@ -243,7 +243,7 @@ def test_a_scanner_that_goes_wrong_is_never_clean(shop: Shop, script: str, reaso
     outcomes = {one["name"]: one for one in json.loads(result.stdout)["scanners"]}
     assert outcomes["trivy: misconfiguration"]["outcome"] == "invalid"
     assert reason in outcomes["trivy: misconfiguration"]["reason"]
-    assert "\x1b" not in result.stderr
+    assert not set(result.stderr + outcomes["trivy: misconfiguration"]["reason"]) & {"\x1b", "\x07"}
 
 
 def test_an_interrupted_scan_leaves_no_copies_behind(shop: Shop) -> None:
