@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.plan.facts import FILES_LABEL
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tasks" / "host" / "program.py"
 NOT_COPIED = shutil.ignore_patterns("secrets", "*.crt", "*.key")
 DOCKER = shutil.which("docker") or "docker"
+_NAMES = ("--format", "{{.Repository}}:{{.Tag}}")
 
 
 @dataclass
@@ -118,6 +121,7 @@ def leftovers(project: str) -> list[str]:
         *docker("image", "ls", "-q", "--filter", f"label=slipway.release={project}").splitlines(),
         *docker("image", "ls", "-q", "--filter", f"label=slipway.key={project}").splitlines(),
         *docker("image", "ls", "-q", "--filter", f"label=slipway.builds={project}").splitlines(),
+        *docker("image", "ls", "-q", "--filter", f"label=slipway.state={project}").splitlines(),
     ]
 
 
@@ -138,6 +142,11 @@ def remove(project: str) -> None:
         (("image", "ls", "-q", "--filter", f"label=slipway.release={project}"), ("image", "rm", "-f")),
         (("image", "ls", "-q", "--filter", f"label=slipway.key={project}"), ("image", "rm", "-f")),
         (("image", "ls", "-q", "--filter", f"label=slipway.builds={project}"), ("image", "rm", "-f")),
+        (("image", "ls", "-q", "--filter", f"label=slipway.state={project}"), ("image", "rm", "-f")),
+        # The names that keep images of others, such as a base image: only these go.
+        (("image", "ls", "--filter", f"reference=*:{project}-release-*", *_NAMES), ("image", "rm")),
+        (("image", "ls", "--filter", f"reference=*/*:{project}-release-*", *_NAMES), ("image", "rm")),
+        (("volume", "ls", "-q", "--filter", f"label={FILES_LABEL}={project}"), ("volume", "rm", "-f")),
     ):
         if ids := sorted(set(docker(*listing).splitlines())):
             docker(*removal, *ids, check=False)
