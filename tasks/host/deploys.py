@@ -176,7 +176,7 @@ def _confirm(project: Project, deploy: Deploy, yes: bool) -> None:
 
 def _still(project: Project, before: Prepared, wish: Wish, yes: bool) -> Prepared:
     """Return the deploy made again under the lock: what is true now counts, not what was before."""
-    if any(one.secrets for one in project.stack.services.values()):
+    if project.profile.integer("KEEP_RELEASES") or any(one.secrets for one in project.stack.services.values()):
         secret_key.key(project)  # what stands for a secret has to be the same from the first deploy on
     found = prepared(project, wish)
     now, then = found.deploy, before.deploy

@@ -1,5 +1,6 @@
 """What the things that services refer to stand for now: digests of their content."""
 
+import functools
 import hashlib
 import hmac
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from ..plan.command import Command
 from ..plan.mounts import FILE, TEXT, Content, Reference
 from ..plan.secret import reveal
+from . import secret_key
 from .project import Project
 from .runner import capture
 
@@ -42,11 +44,16 @@ def place(path: str) -> str:
 class Contents:
     """The contents of references of one project, each read once."""
 
-    def __init__(self, project: Project, key: bytes) -> None:
-        self._project, self._key = project, key
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._local = project.engine.local()
         self._known: dict[tuple[str, str, bool, bool], Content] = {}
         self._values = {name: reveal(one) for name, one in project.profile.compose_env().items()}
+
+    @functools.cached_property
+    def _key(self) -> bytes:
+        """The key of the project's fingerprints of secrets; who has no secrets need not ask for it."""
+        return secret_key.find(self._project)
 
     def of(self, reference: Reference) -> Content:
         """Return what a reference stands for; an empty one where that cannot be known from here."""

@@ -13,7 +13,7 @@ from ..plan.readiness import health_timeout
 from ..plan.reconcile import reconcile
 from ..plan.release import Promotion, Release, repository
 from ..plan.stack import Stack
-from . import desire, observe, records, secret_key, states
+from . import desire, observe, records, states
 from .desire import Sources
 from .mount_contents import Contents, place
 from .project import Project
@@ -104,7 +104,7 @@ def as_it_was(project: Project, before: Prepared, only: Collection[str] = ()) ->
 
 
 def _sources(project: Project, stack: Stack, more: set[str] | None = None) -> Sources:
-    contents = Contents(project, secret_key.find(project))
+    contents = Contents(project)
     references = {one.image for one in stack.services.values()} | (more or set())
     return Sources(project, observe.containers(project, stack), project.engine.named(references), contents)
 

@@ -1,5 +1,6 @@
 """The Compose model as typed data: what ``docker compose config`` says."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -207,8 +208,16 @@ class Stack:
 
     def one_off(self, service: Service) -> bool:
         """Whether a service is one that ends: a declared job, or one that another waits for to complete."""
-        return bool(service.slipway.job) or any(
-            other.depends_on.get(service.name) == "service_completed_successfully" for other in self.services.values()
+        return bool(service.slipway.job) or service.name in self._awaited
+
+    @functools.cached_property
+    def _awaited(self) -> frozenset[str]:
+        """The services that others wait for to complete, gathered once: this is asked for each service many times."""
+        return frozenset(
+            name
+            for one in self.services.values()
+            for name, condition in one.depends_on.items()
+            if condition == "service_completed_successfully"
         )
 
 

@@ -91,3 +91,28 @@ def test_a_volume_or_network_of_another_name_is_used(small: Small, kind: str) ->
     used = docker("inspect", "--format", shown, f"{checkout.projects[0]}-web-1")
     assert f"{checkout.projects[0]}-two" in used, used  # the image has a volume without a name, too
     settled(checkout)
+
+
+def test_the_first_deploy_notes_secrets_by_the_key_that_later_ones_have(small: Small) -> None:
+    checkout = small(WEB + "    secrets: [token]\nsecrets: {token: {file: ./token}}\n", profile="KEEP_RELEASES=2\n")
+    (checkout.project_dir / "token").write_text("first")
+
+    checkout.inv("deploy.dev")
+
+    settled(checkout)
+    assert len(checkout.json("deploy.history")["releases"]) == 1
+
+
+def test_a_network_that_is_made_anew_and_one_that_stays_are_told_apart(small: Small) -> None:
+    networks = "    networks: [front, back]\nnetworks:\n  front: {}\n  back: {internal: INTERNAL}\n"
+    checkout = small(WEB + networks.replace("INTERNAL", "false"))
+    checkout.inv("deploy.dev")
+    settled(checkout)
+    file = checkout.project_dir / "compose.yaml"
+    file.write_text(file.read_text().replace("internal: false", "internal: true"))
+
+    operations = checkout.json("deploy.plan")["operations"]
+
+    assert [one["subject"] for one in operations if "network" in one["kind"]] == [f"{checkout.projects[0]}_back"]
+    checkout.inv("deploy.dev")
+    settled(checkout)
