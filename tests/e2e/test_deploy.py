@@ -1,6 +1,7 @@
 """The main job: `inv setup deploy.dev` brings the sample stack up, and what it serves is real."""
 
 import json
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -168,6 +169,27 @@ def test_the_dry_run_pasted_into_sh_line_by_line_does_the_job(tmp_path: Path, sa
         assert pasted.json("deploy.dev")["outcome"] == "unchanged"
     finally:
         for project in pasted.projects:
+            remove(project)
+    assert leftovers(name) == []
+
+
+def test_a_checkout_with_commits_is_deployed_again_after_the_next_one(tmp_path: Path, sample: Sample) -> None:
+    """Without commits the version never changes, and nobody sees what depends on it."""
+    name = f"{sample.project}-git"
+    made = make_sample(tmp_path, name, Path(shutil.copytree(sample.project_dir, tmp_path / "project")))
+    git = ["git", "-C", str(made.project_dir), "-c", "user.name=a", "-c", "user.email=a@example.net"]
+    handler = made.project_dir / "app" / "src" / "handlers" / "status.go"
+    try:
+        subprocess.run([*git, "init", "-q"], check=True)
+        for text in ("", "\n// Another commit.\n"):
+            handler.write_text(handler.read_text() + text)
+            subprocess.run([*git, "add", "-A"], check=True)
+            subprocess.run([*git, "commit", "-qm", "one"], check=True)
+            made.inv("setup", "deploy.dev")
+            assert made.json("deploy.dev")["outcome"] == "unchanged"
+            assert made.get("/health")[0] == 200
+    finally:
+        for project in made.projects:
             remove(project)
     assert leftovers(name) == []
 
