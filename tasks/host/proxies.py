@@ -58,7 +58,7 @@ def switch(
     """Let the proxy lead to other containers; returns its old workers, which finish their requests.
 
     ``again``: reload it also when its file says so already, since it need not have read it. Raises DeployError, with
-    the file as it was, when the proxy does not accept it.
+    the file as it was, when the proxy does not accept what is new in it.
     """
     file, run = proxy.file(service), project.runner.run
     draining: Draining = []
@@ -68,18 +68,30 @@ def switch(
         if wanted == text and not again:
             continue
         try:
-            for command in planner.write(source, name, file, wanted):
-                run(command)
-            try:
+            if wanted == text:  # it is only to read again what stands there already
                 for command in planner.check(source, proxy, name):
                     run(command)
-            except CommandError:
-                run(planner.back(source, name, file))
-                raise
+            else:
+                _write(project, source, proxy, name, file, wanted)
         except CommandError as error:
-            raise DeployError(f"the proxy does not accept the servers of {service}: {error.message}") from None
+            if wanted != text:
+                raise DeployError(f"the proxy does not accept the servers of {service}: {error.message}") from None
+            note(f"{name} goes on with what it has read: it does not accept its configuration: {error.message}")
+            continue
         draining.append((name, _reload(project, source, proxy, name)))
     return draining
+
+
+def _write(project: Project, source: Source, proxy: Proxy, name: str, file: str, text: str) -> None:
+    """Write a file of the proxy where it accepts it; raises CommandError with the file as it was where not."""
+    for command in planner.write(source, name, file, text):
+        project.runner.run(command)
+    try:
+        for command in planner.check(source, proxy, name):
+            project.runner.run(command)
+    except CommandError:
+        project.runner.run(planner.back(source, name, file))
+        raise
 
 
 def _reload(project: Project, source: Source, proxy: Proxy, name: str) -> tuple[str, ...]:
