@@ -1,6 +1,5 @@
 """Carries deploys and roll backs out: the plan, the lock, and the truth about how it ended."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -143,16 +142,11 @@ def _promote(project: Project, images: Mapping[str, str]) -> None:
 
 
 def _step(report: outcomes.Report, name: str, work: Callable[[], None]) -> None:
-    started = time.monotonic()
-    entry = {"name": name, "seconds": 0.0, "outcome": "failed"}
-    report.steps.append(entry)
     try:
-        work()
-        entry["outcome"] = "done"
+        with outcomes.step(report.steps, name):
+            work()
     except CommandError as error:
         raise DeployError(error.message, error.hint) from None
-    finally:
-        entry["seconds"] = round(time.monotonic() - started, 3)
 
 
 @contextmanager

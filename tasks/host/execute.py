@@ -42,7 +42,6 @@ class Tools:
     verify: Callable[[], None]
     probe: Callable[[Sequence[str]], None]
     back_up: Callable[[], None]
-    build: Callable[[], None] = lambda: None
     restore: Callable[[], None] = lambda: None
     release: int = 0
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -60,11 +59,9 @@ class Execution:
         self._led: dict[str, tuple[str, ...]] = {}
         self._began: dict[str, float] = {}
         self._work: dict[str, Callable[[Operation], None]] = {
-            kinds.BUILD: lambda _: tools.build(),
             kinds.RESTORE: lambda _: tools.restore(),
             kinds.BACKUP: lambda _: tools.back_up(),
             kinds.SMOKE: self._smoke,
-            kinds.PULL: self._pull,
             kinds.NAME: self._name,
             kinds.REPLACE_NETWORK: self._replace_network,
             kinds.RUN: self._run_job,
@@ -210,9 +207,6 @@ class Execution:
         there = [found.name for found in self._containers() if found.name in one.names]
         if there:
             self._docker("rm", "--volumes", *there)
-
-    def _pull(self, one: Operation) -> None:
-        reasons.run(self._project, self._source.compose("pull", *one.services, reason="pull_policy"))
 
     def _name(self, one: Operation) -> None:
         for name in one.names:

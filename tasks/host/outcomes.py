@@ -1,5 +1,6 @@
 """What is said at the end of a deploy or roll back, however it ends."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,19 @@ def hint(error: BaseException) -> str:
     if isinstance(error, SlipwayError):
         return error.hint
     return "this is a defect of Slipway; SLIPWAY_DEBUG=1 shows where, please report it"
+
+
+@contextmanager
+def step(steps: list[dict[str, Any]], name: str) -> Iterator[None]:
+    """Add a step to those of a report: how long it took, and whether it came to its end."""
+    started = time.monotonic()
+    entry: dict[str, Any] = {"name": name, "seconds": 0.0, "outcome": "failed"}
+    steps.append(entry)
+    try:
+        yield
+        entry["outcome"] = "done"
+    finally:
+        entry["seconds"] = round(time.monotonic() - started, 3)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def _promoted(project: Project, wish: Wish) -> Promotion | None:
     return promotions.bring(project, found) if found and wish.bring else found
 
 
-def earlier(project: Project, release: Release, model: Mapping[str, object], back: bool = True) -> Prepared:
+def earlier(project: Project, release: Release, model: Mapping[str, object]) -> Prepared:
     """Return the way to a release; ``model`` is its model with secrets in it."""
     from . import kept_files
 
@@ -86,7 +86,7 @@ def earlier(project: Project, release: Release, model: Mapping[str, object], bac
     sources = _sources(project, project.stack, named)
     desired = desire.recorded(sources, release, model, known)
     sources = replace(sources, containers=observe.containers(project, desired.stack))
-    return _reconciled(sources, desired, replace(_policy(project, desired.stack), back=back))
+    return _reconciled(sources, desired, replace(_policy(project, desired.stack), back=True))
 
 
 def as_it_was(project: Project, before: Prepared, only: Collection[str] = ()) -> Prepared:

@@ -267,11 +267,8 @@ class Deployment:
         seconds = round(time.monotonic() - self._started, 1)
         services = tuple(done.desired.stack.services)
         told = replace(fresh, images=images, evidence=evidence, content=content, seconds=seconds, services=services)
-        entry = {"name": "record", "seconds": 0.0, "outcome": "failed"}
-        self.steps.append(entry)
-        started = time.monotonic()
-        records.write(project, told, planner.pinned(kept, images), kept_files.of(done.desired))
-        entry.update(outcome="done", seconds=round(time.monotonic() - started, 3))
+        with outcomes.step(self.steps, "record"):
+            records.write(project, told, planner.pinned(kept, images), kept_files.of(done.desired))
         self._settled()
         records.prune(project)
         return told
