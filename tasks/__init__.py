@@ -1,53 +1,75 @@
-"""The namespace: the one place where tasks get their names; nothing else happens here."""
+"""The namespace: gives all tasks their names, and does nothing else."""
 
 from invoke import Collection
 
-from . import build, db, deploy, env, image, machine, operate, scan, test
-from .host.files import environments
-from .host.namespace import for_environment
+from . import adopt, build, db, deploy, env, helm, image, kube, monitor, operate, scan, setup, test
+from .cli.per_environment import Namespace, for_environment
+from .host.profile.settings import environments
 
 ns = Collection(
-    Collection("build", build.all_, build.size),
-    Collection(
+    Namespace("build", build.all_, build.size),
+    Namespace(
         "image",
-        image.list_,
-        image.tags,
+        build.list_,
+        build.tags,
         image.push,
         image.pull,
         image.promote,
-        image.sign,
-        image.verify,
-        image.bases,
-        image.sbom,
+        image.sign_,
+        image.verify_,
+        setup.bases,
+        scan.sbom_,
     ),
-    Collection(
+    Namespace(
         "deploy",
-        deploy.plan,
-        deploy.status,
+        deploy.plan_,
+        deploy.status_,
         deploy.history,
         deploy.rollback,
-        deploy.down,
+        deploy.down_,
         deploy.unlock,
-        deploy.maintenance,
+        deploy.maintenance_,
     ),
-    Collection("db", db.migrate, db.seed, db.shell, db.backup, db.restore),
-    Collection("test", test.all_, test.unit, test.integration, test.security, test.smoke, test.load, test.bench),
-    Collection("scan", scan.all_, scan.code, scan.dockerfiles, scan.images, scan.secrets, scan.hardening, scan.db),
-    Collection("env", env.list_, env.show, env.diff, env.check, env.new, env.adopt),
+    Namespace("db", db.migrate, db.seed, db.shell, db.backup_, db.restore),
+    Namespace(
+        "test",
+        test.all_,
+        test.unit_,
+        test.integration_,
+        test.security_,
+        test.smoke_,
+        test.telemetry_,
+        test.load_,
+        test.bench_,
+    ),
+    Namespace("scan", scan.all_, scan.code_, scan.dockerfiles_, scan.images_, scan.secrets_, scan.hardening_, scan.db),
+    Namespace(
+        "monitor",
+        monitor.up_,
+        monitor.down_,
+        monitor.open_,
+        monitor.check_,
+        monitor.status_,
+        monitor.report_,
+    ),
+    Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),
+    Namespace("helm", helm.package_, helm.push_),
+    Namespace("env", env.list_, env.show, env.diff, env.check, env.new_, env.adopt),
+    adopt.adopt_,
     scan.security_scan,
     operate.logs,
     operate.shell,
     operate.ps,
     operate.clean,
-    machine.setup,
-    machine.doctor,
-    machine.check,
-    machine.completion,
+    setup.setup_,
+    setup.doctor_,
+    setup.check_,
+    setup.completion_,
 )
 for name in environments():
     ns.collections["build"].add_task(
         for_environment(build.all_.body, name, f"Build the images of all services for {name}.", build.HELP)
     )
     ns.collections["deploy"].add_task(
-        for_environment(deploy.deploy, name, f"Build what changed and bring {name} up, healthy.", deploy.HELP)
+        for_environment(deploy.deploy_, name, f"Build what changed and bring {name} up, healthy.", deploy.HELP)
     )

@@ -24,7 +24,7 @@ from_file() {
     unset "$file_name"
 }
 
-# $@ is the server's command line: its settings hold for the temporary server too.
+# $@ is the server's command line: its settings apply to the temporary server too.
 initialise() {
     local auth=${POSTGRES_HOST_AUTH_METHOD:-}
     if [ -z "$POSTGRES_PASSWORD" ] && [ "$auth" != trust ]; then
@@ -39,7 +39,7 @@ initialise() {
     shift
     printf '\nhost all all all %s\n' "${auth:-$(postgres -C password_encryption "$@")}" >> "$PGDATA/pg_hba.conf"
 
-    # Only on its socket, so that nobody takes it for the finished server.
+    # Only on its socket, so that no client mistakes it for the finished server.
     set -- "$@" -c listen_addresses=
     pg_ctl --pgdata="$PGDATA" --wait --options="$(printf '%q ' "$@")" start
     local sql=(psql -v ON_ERROR_STOP=1 --no-psqlrc --no-password --username="$POSTGRES_USER")

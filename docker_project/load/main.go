@@ -1,9 +1,10 @@
 // Command load puts load on targets at a fixed rate and prints one JSON document with what it measured.
 //
-//	load [-rate 50] [-duration 10s] [-timeout 10s] [-insecure] [-connect-to from=to]… "GET http://host/path"…
+//	load [-rate 50 | -workers 16] [-duration 10s] [-timeout 10s] [-insecure] [-connect-to from=to]… "GET http://host/path"…
 //
-// It sends at the rate whatever the answers do: a slow target gets more requests at once, not fewer. Redirects are
-// not followed, so that nothing but the targets is ever asked. Durations in the document are in seconds.
+// It sends at the rate whatever the answers do: a slow target gets more requests at once, not fewer. With -workers it
+// finds out what the target can do: each of them asks again as soon as it has its answer. Redirects are not followed,
+// so that nothing but the targets is ever asked. Durations in the document are in seconds.
 package main
 
 import (
@@ -35,6 +36,7 @@ const (
 // settings is what the command line asks for.
 type settings struct {
 	rate      int
+	workers   int // 0: as many as the rate takes
 	duration  time.Duration
 	timeout   time.Duration
 	insecure  bool
@@ -71,6 +73,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&asked.rate, "rate", 50, "requests per second")
+	flags.IntVar(&asked.workers, "workers", 0, "as many requests as so many at once get answers to, whatever the rate")
 	flags.DurationVar(&asked.duration, "duration", 10*time.Second, "how long to send")
 	flags.DurationVar(&asked.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
 	flags.BoolVar(&asked.insecure, "insecure", false, "do not verify certificates")
@@ -95,6 +98,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if asked.rate < 1 || asked.duration <= 0 || asked.timeout <= 0 || len(asked.targets) == 0 {
 		return asked, errors.New("needs a rate, a duration, a timeout and at least one target")
 	}
+	if asked.workers < 0 || asked.workers > maxWorkers {
+		return asked, fmt.Errorf("workers: expected a number from 1 to %d", maxWorkers)
+	}
 	return asked, nil
 }
 
@@ -102,19 +108,24 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 func direct(*http.Request) (*url.URL, error) { return nil, nil }
 
 func attack(ctx context.Context, asked settings) (summary, error) {
+	rate, workers, limit := asked.rate, vegeta.DefaultWorkers, maxWorkers
+	if asked.workers > 0 { // vegeta's rate of 0 is as fast as it goes
+		rate, workers, limit = 0, asked.workers, asked.workers
+	}
 	attacker := vegeta.NewAttacker(
 		vegeta.Redirects(vegeta.NoFollow),
 		vegeta.Timeout(asked.timeout),
 		vegeta.Proxy(direct),
-		vegeta.MaxWorkers(maxWorkers),
+		vegeta.Workers(uint64(workers)),  // #nosec G115 -- neither is negative
+		vegeta.MaxWorkers(uint64(limit)), // #nosec G115
 		vegeta.MaxBody(maxBody),
 		vegeta.ConnectTo(asked.connectTo),
 		vegeta.TLSConfig(tlsConfig(asked.insecure)),
 	)
 	stopped := context.AfterFunc(ctx, func() { attacker.Stop() })
 	defer stopped()
-	pacer := vegeta.Rate{Freq: asked.rate, Per: time.Second}
-	measured := newRecord(asked.rate, asked.duration)
+	pacer := vegeta.Rate{Freq: rate, Per: time.Second}
+	measured := newRecord(rate, asked.duration)
 	for result := range attacker.Attack(vegeta.NewStaticTargeter(asked.targets...), pacer, asked.duration, "") {
 		measured.add(result)
 	}

@@ -124,8 +124,8 @@ func measure(times []time.Duration) latencies {
 	}
 	sorted := slices.Sorted(slices.Values(times))
 	var sum time.Duration
-	for _, one := range sorted {
-		sum += one
+	for _, latency := range sorted {
+		sum += latency
 	}
 	rank := func(percent int) float64 {
 		return sorted[max((len(sorted)*percent+99)/100, 1)-1].Seconds()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -31,6 +32,38 @@ func TestNoProxyOfTheEnvironmentGetsTheLoad(t *testing.T) {
 	}
 	if asked != 0 || got.Requests == 0 || got.Failures != 0 {
 		t.Errorf("the proxy got %d requests; %+v", asked, got)
+	}
+}
+
+func TestWorkersAskAgainAsSoonAsTheyHaveTheirAnswer(t *testing.T) {
+	var atOnce, most atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		now := atOnce.Add(1)
+		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		}
+		time.Sleep(10 * time.Millisecond)
+		atOnce.Add(-1)
+	}))
+	defer server.Close()
+	var stdout, stderr bytes.Buffer
+	args := []string{"-workers", "3", "-rate", "1", "-duration", "500ms", "GET " + server.URL}
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr.String())
+	}
+	var got summary
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Requests < 15 || got.Failures != 0 || most.Load() != 3 { // 150 where nothing else runs
+		t.Errorf("%d requests, %d failures, %d at once", got.Requests, got.Failures, most.Load())
+	}
+}
+
+func TestTooManyWorkersAreRefused(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-workers", "5000", "GET http://127.0.0.1:1/"}, &stdout, &stderr)
+	if code != exitUsage || stderr.String() != "load: workers: expected a number from 1 to 4096\n" {
+		t.Errorf("exit %d: %q", code, &stderr)
 	}
 }
 

@@ -1,1 +1,1 @@
-"""Everything that touches the world: processes, the engine, files, git, the terminal."""
+"""The world: processes, the engine, files, the terminal, the deploy lock, the project."""

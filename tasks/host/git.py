@@ -1,60 +1,83 @@
-"""What git says of a checkout."""
+"""Reads a checkout with git."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..plan.command import Command
-from ..plan.errors import CommandError
-from ..plan.version import REF_FORMAT, GitFacts, greatest, tagged
+from ..model.command import Command
+from ..model.errors import CommandError
+from ..model.version import PLAN_FILE, REF_FORMAT, GitFacts, greatest, version_tags_by_commit
 from .output import note
 from .runner import Pending, Result, start
 
-_LOOK = {"GIT_OPTIONAL_LOCKS": "0"}  # `git status` else writes what it learned into the index
+_READ_ONLY = {"GIT_OPTIONAL_LOCKS": "0"}  # or `git status` would refresh the index, which is a write
 _REMOTE = 20.0  # seconds
+_HEAD = 100  # bytes of a plan that tell that it is one
 
 
-def asking(directory: Path | str, *words: str, stdin: str | None = None, **env: str) -> Command:
-    """Return a question to git about a checkout; it writes nothing there."""
-    return Command(("git", "-C", str(directory), *words), env={**_LOOK, **env}, stdin=stdin)
+def git_command(directory: Path | str, *words: str, stdin: str | None = None, **env: str) -> Command:
+    """Return a git command that reads a checkout and writes nothing there."""
+    return Command(("git", "-C", str(directory), *words), env={**_READ_ONLY, **env}, stdin=stdin)
 
 
-def ask(directory: Path) -> tuple[Pending, ...]:
-    """Ask git all that ``facts`` needs, side by side: one after the other takes more than twice as long."""
+def start_facts(directory: Path) -> tuple[Pending, ...]:
+    """Start all git commands that ``facts`` needs, in parallel: in turn they take more than twice as long."""
     date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
     return (
-        start(asking(directory, "log", "-1", "--format=%H %cd", date, TZ="UTC")),
-        start(asking(directory, "status", "--porcelain")),
-        start(asking(directory, "rev-parse", "--is-shallow-repository")),
-        start(asking(directory, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags")),
-        start(asking(directory, "for-each-ref", "--merged=HEAD", f"--format={REF_FORMAT}", "refs/tags")),
+        start(git_command(directory, "log", "-1", "--format=%H %cd", date, TZ="UTC")),
+        start(git_command(directory, "status", "--porcelain")),
+        start(git_command(directory, "rev-parse", "--is-shallow-repository")),
+        start(git_command(directory, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags")),
+        start(git_command(directory, "for-each-ref", "--merged=HEAD", f"--format={REF_FORMAT}", "refs/tags")),
     )
 
 
 def facts(directory: Path, prefix: str = "", asked: Iterable[Pending] = ()) -> GitFacts:
-    """Return the git facts of the checkout that holds ``directory``; empty ones outside a checkout.
+    """Return the git facts of the checkout that ``directory`` is in; empty outside a checkout.
 
     ``prefix`` is what version tags begin with (the profile's TAG_PREFIX), ``asked`` what ``ask`` has started.
     """
-    log, status, depth, every, reachable = (one.result() for one in tuple(asked) or ask(directory))
+    log, status, depth, all_tags, reachable = (pending.result() for pending in tuple(asked) or start_facts(directory))
     if log.exit_code != 0:
         if "dubious ownership" in log.stderr:
             note(f"git does not trust {directory}, which another user owns: the version is not known")
             note(f"  hint: git config --global --add safe.directory {shlex.quote(str(directory))}")
         return GitFacts()
     commit, _, committed = log.stdout.strip().partition(" ")
-    tag, distance = _nearest(directory, commit, tagged(reachable.stdout, prefix), prefix)
+    tag, distance = _nearest(directory, commit, version_tags_by_commit(reachable.stdout, prefix), prefix)
     return GitFacts(
         commit=commit,
         tag=tag,
         distance=distance,
-        dirty=bool(status.stdout.strip()),
+        dirty=_is_dirty(directory, status.stdout.splitlines()),
         committed=committed,
         shallow=depth.stdout.strip() == "true",
-        tags=tuple(every.stdout.splitlines()),
+        tags=tuple(all_tags.stdout.splitlines()),
         prefix=prefix,
     )
+
+
+def _is_dirty(directory: Path, status: Sequence[str]) -> bool:
+    """Whether a checkout has changes, by the lines of ``git status``.
+
+    A plan in a file (``deploy.plan --out``) is none: with it in the checkout, the plan would be one of another version.
+    """
+    untracked = [line[3:] for line in status if line.startswith("?? ")]
+    if len(untracked) < len(status) or not status:
+        return bool(status)
+    top = start(git_command(directory, "rev-parse", "--show-toplevel")).result().stdout.strip()
+    return not all(_is_plan(Path(top, name)) for name in untracked)
+
+
+def _is_plan(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return f'"{PLAN_FILE}/'.encode() in file.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _nearest(directory: Path, head: str, tags: dict[str, str], prefix: str) -> tuple[str, int]:
@@ -67,24 +90,26 @@ def _nearest(directory: Path, head: str, tags: dict[str, str], prefix: str) -> t
         return tags.get(head, ""), 0
     before = "".join(f"^{commit}\n" for commit in tags)
     walked = (
-        start(asking(directory, "rev-list", "--boundary", "--stdin", stdin=f"{head}\n{before}")).result().stdout.split()
+        start(git_command(directory, "rev-list", "--boundary", "--stdin", stdin=f"{head}\n{before}"))
+        .result()
+        .stdout.split()
     )
     near = [line[1:] for line in walked if line.startswith("-") and line[1:] in tags]
     if len(near) < 2:
         return (tags[near[0]], len(walked) - sum(line.startswith("-") for line in walked)) if near else ("", 0)
-    # One of them may be in the history of another.
-    alone = start(asking(directory, "merge-base", "--independent", *near)).result().stdout.split() or near
+    # A tag may be in the history of another.
+    alone = start(git_command(directory, "merge-base", "--independent", *near)).result().stdout.split() or near
     tag = greatest((tags[commit] for commit in alone), prefix)
     commit = next(commit for commit in alone if tags[commit] == tag)
-    return tag, int(start(asking(directory, "rev-list", "--count", f"{commit}..{head}")).result().stdout or "0")
+    return tag, int(start(git_command(directory, "rev-list", "--count", f"{commit}..{head}")).result().stdout or "0")
 
 
 def remote_tags(directory: Path) -> tuple[str, ...]:
-    """Return the tags of the remote that the checkout fetches from; none without one, or when it does not answer."""
-    if not start(asking(directory, "remote")).result().stdout.strip():
+    """Return the tags of the remote that the checkout fetches from; empty without a remote that answers."""
+    if not start(git_command(directory, "remote")).result().stdout.strip():
         return ()
     env = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
-    listed = start(replace(asking(directory, "ls-remote", "--tags", "--refs", **env), timeout=_REMOTE))
+    listed = start(replace(git_command(directory, "ls-remote", "--tags", "--refs", **env), timeout=_REMOTE))
     try:
         result = listed.result()
     except CommandError as error:
@@ -96,6 +121,6 @@ def remote_tags(directory: Path) -> tuple[str, ...]:
 
 
 def remote_branches(directory: Path) -> tuple[str, ...]:
-    """Return the remote branches that hold the commit of a checkout."""
-    listed = start(asking(directory, "branch", "--remotes", "--contains", "HEAD")).result()
+    """Return the remote branches that contain the commit of a checkout."""
+    listed = start(git_command(directory, "branch", "--remotes", "--contains", "HEAD")).result()
     return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())

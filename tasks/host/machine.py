@@ -7,12 +7,15 @@ import shutil
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..plan.command import Command
-from ..plan.doctor import Finding, judge_tool, unfit
-from ..plan.errors import RefusedError, SlipwayError
-from ..plan.stack import Port
+from ..model.command import Command
+from ..model.errors import RefusedError, SlipwayError
+from ..model.stack.stack import Port
 from .runner import available, start
+
+if TYPE_CHECKING:
+    from ..model.tools import ToolFinding
 
 LOW_DISK = 2 * 2**30  # bytes
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -24,17 +27,19 @@ _PID_FILES = {
 _LOCAL_CAS = Path("/usr/local/share/ca-certificates")
 
 
-def tools() -> tuple[Finding, ...]:
-    """Return the findings for Compose and Buildx; both are asked at once."""
+def tools() -> "tuple[ToolFinding, ...]":
+    """Return the findings for Compose and Buildx; both are asked in parallel."""
     asked = {
         "compose": start(Command(("docker", "compose", "version", "--short"), timeout=20)),
         "buildx": start(Command(("docker", "buildx", "version"), timeout=20)),
     }
-    found = []
+    from ..model.tools import judge_tool
+
+    findings = []
     for name, pending in asked.items():
         result = pending.result()
-        found.append(judge_tool(name, result.stdout.strip().splitlines()[0] if result.exit_code == 0 else None))
-    return tuple(found)
+        findings.append(judge_tool(name, result.stdout.strip().splitlines()[0] if result.exit_code == 0 else None))
+    return tuple(findings)
 
 
 def refuse_unfit_tools() -> None:
@@ -44,13 +49,15 @@ def refuse_unfit_tools() -> None:
     """
     if not available("docker"):
         raise RefusedError("docker: command not found", "./inv setup installs Docker Engine, Compose and Buildx")
-    if line := unfit(tools()):
+    from ..model.tools import unfit_tools  # only when there is a fault
+
+    if line := unfit_tools(tools()):
         message, _, hint = line.partition(": ")
         raise RefusedError(message, hint)
 
 
 def free_bytes(directory: str) -> int | None:
-    """Return the free space of the file system that holds a directory; None when it is not on this machine."""
+    """Return the free space of the file system that holds a directory; None when this machine does not have it."""
     try:
         return shutil.disk_usage(directory).free
     except OSError:
@@ -70,7 +77,7 @@ def _taken(port: Port) -> bool:
         try:
             probe.bind((port.host_ip or "0.0.0.0", port.published))  # noqa: S104 - only bound to see whether it is free
         except OSError as error:
-            # Without the right to bind a low port nothing is known: the engine, which has it, will say.
+            # Without the right to bind a low port nothing is known; the engine, which has that right, will report it.
             return error.errno == errno.EADDRINUSE
     return False
 
@@ -96,7 +103,7 @@ def os_release() -> dict[str, str]:
 def _debian_sources() -> list[list[str]]:
     wanted = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
     result = start(
-        Command(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages"), timeout=20)
+        Command(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages"), timeout=120)
     ).result()
     rows = [line.split("|") for line in result.stdout.splitlines()]
     return [row for row in rows if len(row) == 3 and row[0] == row[1] == "Debian"]
@@ -115,12 +122,20 @@ def debian_keyring() -> str:
 
 def engine_version() -> str | None:
     """Return the version of the engine that answers, None when none does."""
-    from .engine import Engine
+    from .engine.client import Engine
 
     try:
         return Engine().version()
     except SlipwayError:
         return None
+
+
+def refuse_without_engine() -> None:
+    """Raise RefusedError, with the reason, when no engine answers where the environment says that it is elsewhere."""
+    from .engine.client import Engine
+
+    if os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"):
+        Engine()
 
 
 def refuse_without_permission() -> None:
@@ -133,13 +148,13 @@ def refuse_without_permission() -> None:
 
 
 def stale_pid_files() -> tuple[str, ...]:
-    """Return the engine's pid files whose process is no engine: it was killed, and could not remove them."""
-    found = []
+    """Return the engine's pid files whose process is no engine: an engine that was killed left them."""
+    stale = []
     for path, program in _PID_FILES.items():
-        with contextlib.suppress(PermissionError):  # another user's engine is not ours to clear up after
+        with contextlib.suppress(PermissionError):  # files of another user's engine are left alone
             if Path(path).is_file() and not _runs(path, program):
-                found.append(path)
-    return tuple(found)
+                stale.append(path)
+    return tuple(stale)
 
 
 def _runs(pid_file: str, program: str) -> bool:
@@ -160,3 +175,12 @@ def last_line(path: str) -> str:
         return (Path(path).read_text(errors="replace").strip().splitlines() or [""])[-1]
     except OSError:
         return ""
+
+
+def give_way(nice: int) -> None:
+    """Lower the priority of this thread, and of the threads and programs that it starts, to ``nice`` (0 to 19).
+
+    It is never raised. Linux has a priority for each thread: https://man7.org/linux/man-pages/man2/getpriority.2.html
+    """
+    if os.getpriority(os.PRIO_PROCESS, 0) < nice:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)

@@ -1,20 +1,20 @@
-"""Who a process is, so that another one can tell later whether it has ended: on this machine, and nowhere else."""
+"""Identifies a process, so that another process on the same machine can tell later whether it has ended."""
 
 import contextlib
 import os
 import re
 from pathlib import Path
 
-# The process namespace of a machine itself; each container has another one.
+# The PID namespace of a machine itself; each container has its own.
 # https://github.com/torvalds/linux/blob/v6.1/include/linux/proc_ns.h (PROC_PID_INIT_INO)
 _MACHINE = "4026531836"
 ALIVE, GONE, UNKNOWN = "alive", "gone", "unknown"
 
 
 def identity(pid: int) -> str:
-    """Return what no other process is called: this start of this machine, this container, its own start.
+    """Return what identifies a process: the boot of the machine, its PID namespace, and when it was started.
 
-    "" for one that does not run, and where that cannot be known: without /proc, or with that of other processes.
+    "" for a process that does not run, and where that is unknown: without /proc, or with another namespace's /proc.
     """
     try:
         if str(Path("/proc/self").readlink()) != str(os.getpid()):  # `unshare --pid` without --mount-proc
@@ -26,7 +26,7 @@ def identity(pid: int) -> str:
 
 
 def mark() -> str:
-    """Return what identifies this process for `state`: its machine, its number there, and `identity`."""
+    """Return what identifies this process for `state`: its machine, its process id there, and its `identity`."""
     return f"{_machine()}:{os.getpid()}:{identity(os.getpid())}"
 
 
@@ -37,11 +37,10 @@ def shown(name: str) -> str:
 
 
 def state(name: str) -> str:
-    """Return whether the process that a mark names is ALIVE or GONE, or UNKNOWN: one that cannot be seen from here.
+    """Return whether the process that a mark names is ALIVE or GONE; UNKNOWN when it cannot be seen from here.
 
-    A process number means something only to those who see the same processes. It is gone where it is no longer
-    among ours; where it was in a container, and the machine sees it no more; or where this machine has been started
-    anew since.
+    A process id is valid only in its own PID namespace. The process is gone when our namespace no longer has it; when
+    it ran in a container, and the machine no longer sees it; or when this machine has been restarted since.
     """
     machine, _, rest = name.partition(":")
     pid, _, process = rest.partition(":")
@@ -49,7 +48,7 @@ def state(name: str) -> str:
     if not pid.isdigit() or not (boot and namespace) or not identity(os.getpid()) or not _sees_others():
         return UNKNOWN
     if boot != _boot():
-        # Both by the machine itself: containers are given host names, and copies of one another's machine id.
+        # Only for processes outside containers: the host name and machine id of a container may be copies.
         same = machine == _machine() and "/" in machine and namespace == _namespace() == _MACHINE
         return GONE if same else UNKNOWN
     if namespace == _namespace():
@@ -58,7 +57,7 @@ def state(name: str) -> str:
 
 
 def _sees_others() -> bool:
-    """Whether processes of other users can be seen: not where /proc is mounted with ``hidepid``, but by root."""
+    """Whether processes of other users can be seen: with ``hidepid`` on /proc only root sees them."""
     with contextlib.suppress(OSError):
         return bool(_fields(Path("/proc/1")))
     return False
@@ -73,7 +72,7 @@ def _namespace() -> str:
 
 
 def _machine() -> str:
-    """Return the host name, and the number that systemd gives a machine once, where it has one.
+    """Return the host name, and systemd's machine id where there is one.
 
     https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
     """
@@ -84,26 +83,26 @@ def _machine() -> str:
 
 
 def _ended(namespace: str, pid: str, started: str) -> bool:
-    """Whether a process of another namespace has ended: only the machine itself sees those of all its containers."""
+    """Whether a process of another namespace has ended: only the machine itself sees the processes of containers."""
     if _namespace() != _MACHINE:
         return False
     return not any(_may_be(entry, namespace, pid, started) for entry in Path("/proc").glob("[0-9]*"))
 
 
 def _may_be(entry: Path, namespace: str, pid: str, started: str) -> bool:
-    """Whether a directory of /proc is that of a process, by its number there, or cannot be told not to be.
+    """Whether a directory of /proc may belong to the process with an id in a namespace; False when that is ruled out.
 
-    The number of a namespace alone tells little: Linux gives it to the next one as soon as it is free.
+    The number of a namespace alone is not enough: Linux reuses it as soon as it is free.
     """
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-        # Its numbers, from our namespace to its own: one of ours has one.
+        # Its process ids, from our namespace down to its own; a process of our namespace has a single id.
         numbers = re.search(r"^NSpid:(.*)$", (entry / "status").read_text(errors="replace"), re.MULTILINE)
         if numbers and (len(numbers[1].split()) == 1 or numbers[1].split()[-1] != pid):
             return False
         try:
             if str((entry / "ns" / "pid").stat().st_ino) != namespace:
                 return False
-            # It may count from another beginning: https://man7.org/linux/man-pages/man7/time_namespaces.7.html
+            # Its clock may have an offset: https://man7.org/linux/man-pages/man7/time_namespaces.7.html
             clock = (entry / "ns" / "time").stat().st_ino == Path("/proc/self/ns/time").stat().st_ino
         except PermissionError:
             return True
@@ -112,5 +111,5 @@ def _may_be(entry: Path, namespace: str, pid: str, started: str) -> bool:
 
 
 def _fields(entry: Path) -> list[str]:
-    # The name, in brackets, may hold blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    # The name, in brackets, may contain blanks: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

@@ -1,33 +1,35 @@
-"""A Compose project as a task meets it: its profile, its model, and the facts that planners decide on."""
+"""A Compose project as tasks use it: its profile, its model, and the facts that plans are made from."""
 
+import copy
 import functools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from invoke import Context
 
-from ..plan.build import Inputs
-from ..plan.compose import build_files, compose
-from ..plan.errors import InputError, SlipwayError
-from ..plan.facts import PROJECT_LABEL, Image
-from ..plan.profile import Profile
-from ..plan.secret import mask
-from ..plan.stack import Stack, parse
-from ..plan.version import Version, beside, version
-from . import files, git, identities
-from .extensions import override_file
-from .output import conceal
-from .runner import Pending, Result, Runner, start
+from ..model.compose import build_files
+from ..model.engine.facts import PROJECT_LABEL, Image
+from ..model.errors import InputError, SlipwayError
+from ..model.profile.profile import Profile
+from ..model.secret import mask
+from ..model.stack.stack import Stack, parse
+from .output import INFO, add_mask, note
+from .profile import head_start, identities
+from .profile.load_profile import load_profile
+from .profile.settings import settings
+from .runner import Pending, Result, Runner
 
 _NO_ENV_FILE = re.compile(r"env file (.*) not found")
 _NO_CONTEXT = re.compile(r'context "([^"]*)": context not found')
 
 if TYPE_CHECKING:
-    from ..plan.code_scan import Database
-    from .engine import Engine
+    from ..model.lock import LockStore
+    from ..model.version import Version
+    from .engine.client import Engine
+
+Asked = TypeVar("Asked")
 
 
 class Project:
@@ -35,48 +37,57 @@ class Project:
 
     def __init__(self, c: Context, environment: str = "", options: Mapping[str, str] | None = None) -> None:
         self._context, self._options = c, dict(options or {})
-        self.settings = files.settings()
-        self.profile: Profile = files.load_profile(environment, options)
-        conceal(self.profile.masked)
-        conceal(self._without_written_out)
-        identities.refuse_shared(self.profile)
+        self.settings = settings()
+        begun = head_start.taken(environment, options)
+        self.profile: Profile = begun.profile if begun else load_profile(environment, options)
+        add_mask(self.profile.masked)
+        add_mask(self._mask_written_out)
+        identities.refuse_shared_project(self.profile)
         self.cwd = str(self.settings.project_dir)
         self.runner = Runner(dry=bool(c.config.run.dry), echo=bool(c.config.run.echo))
-        # The model is wanted by every task that makes a Project: Compose works while Python imports the rest.
-        self._model = self._start_model()
-        self._hashes: Pending | None = None  # started when a task wants them
+        # Every task that makes a Project needs the model: Compose works while Python imports the rest.
+        self._model = begun.model if begun else head_start.ask_model(self.profile, self.settings)
+        self._hashes: Pending | None = None  # started when a task needs them
         self._asked: tuple[Pending, ...] = ()
+        self.locks: Callable[[], LockStore] | None = None  # on a cluster: what opens its locks
         self._unreached: SlipwayError | None = None
 
-    def _start(self, *words: str) -> Pending:
-        return start(compose(self.profile, *words, cwd=self.cwd, files=build_files(self.profile)))
-
-    def _start_model(self) -> Pending:
-        """Ask Compose for the model, with what several files say under ``x-slipway`` put together."""
-        together = override_file(self.profile, self.settings)
-        if not together:
-            return self._start("config")
-        files = (*build_files(self.profile), "-")
-        return start(replace(compose(self.profile, "config", cwd=self.cwd, files=files), stdin=together))
-
     def other(self, **options: str) -> "Project":
-        """Return the same environment with other values for some keys, as a command line would give them."""
+        """Return the same environment with other values for some keys, as from the command line."""
         return Project(self._context, self.profile.environment, {**self._options, **options})
 
     def elsewhere(self, environment: str) -> "Project":
         """Return another environment of the same project."""
         return Project(self._context, environment)
 
-    @functools.cached_property
-    def go_database(self) -> "Database":
-        """The Go vulnerability database that SCAN_GO_DB names, asked for its date once."""
-        from . import go_database  # only scans of code pay for it
+    @property
+    def clustered(self) -> bool:
+        """Whether the environment is on Kubernetes: then what works on an engine is not for it."""
+        return self.profile.text("ORCHESTRATOR") == "kubernetes"
 
-        return go_database.find(self)
+    @functools.cached_property
+    def _known(self) -> dict[object, object]:
+        return {}
+
+    def once(self, ask: "Callable[[Project], Asked]") -> "Asked":
+        """Return what ``ask`` returns for this project; it is called only once."""
+        if ask not in self._known:
+            self._known[ask] = ask(self)
+        return cast("Asked", self._known[ask])
+
+    @functools.cached_property
+    def _told(self) -> set[str]:
+        return set()
+
+    def note_once(self, text: str, level: str = INFO) -> None:
+        """Show a line for people unless this project has shown it before: a deploy makes its plan several times."""
+        if text not in self._told:
+            self._told.add(text)
+            note(text, level)
 
     @functools.cached_property
     def wide(self) -> "Project":
-        """The same environment with the services of all Compose profiles, those too that nothing starts by itself."""
+        """The same environment with the services of all Compose profiles, not only of those started by default."""
         return self.other(COMPOSE_PROFILES="*")
 
     @functools.cached_property
@@ -84,20 +95,25 @@ class Project:
         """The Compose model as data; raises InputError with Compose's own words when it does not accept the files."""
         return model(self.model_text)
 
-    def _without_written_out(self, text: str) -> str:
+    def _mask_written_out(self, text: str) -> str:
         """Mask the secrets that the Compose files and their `env_file`s write out, once these have been read."""
         return mask(text, self._written_out) if "model" in vars(self) else text
 
     @functools.cached_property
     def _written_out(self) -> tuple[str, ...]:
-        from ..plan.redaction import written_out
+        from ..model.profile.redaction import literal_secrets
 
-        return written_out(self.model)
+        return literal_secrets(self.model)
 
     @functools.cached_property
     def model_text(self) -> str:
         """The Compose model as ``docker compose config`` printed it; raises InputError as ``stack`` does."""
         return self._accepted(self._model.result()).stdout
+
+    @property
+    def has_to_wait(self) -> bool:
+        """Whether Compose still works on the model: what is done now takes no time of its own."""
+        return "model_text" not in vars(self) and self._model.works
 
     @functools.cached_property
     def stack(self) -> Stack:
@@ -112,7 +128,7 @@ class Project:
         return self.connect()
 
     def reach(self) -> None:
-        """Connect to the engine while Compose works; that nobody answers is said when the engine is asked for."""
+        """Connect to the engine while Compose works; that it does not answer is reported when it is first used."""
         try:
             _ = self.engine
         except SlipwayError as error:
@@ -120,37 +136,51 @@ class Project:
 
     @functools.cached_property
     def address(self) -> str:
-        """The address of that engine; nobody need answer there."""
-        from ..plan.secret import reveal
-        from .engine import address
+        """The address of the engine that the profile points at, without connecting to it."""
+        from ..model.secret import reveal
+        from .engine.connection import address
 
         return address({key: reveal(value) for key, value in self.profile.compose_env().items()})
 
     def connect(self) -> "Engine":
-        """Open a connection of its own to that engine: one is for one thread."""
-        from ..plan.secret import reveal
-        from .engine import Engine
+        """Open another connection to that engine: each thread needs its own."""
+        from ..model.secret import reveal
+        from .engine.client import Engine
 
         return Engine({key: reveal(value) for key, value in self.profile.compose_env().items()})
 
+    def apart(self) -> "Project":
+        """Return the same project with a connection of its own, for another thread."""
+        project = copy.copy(self)
+        project.engine = self.connect()
+        return project
+
     @functools.cached_property
-    def version(self) -> Version:
-        """The version of the checkout that holds the project."""
+    def version(self) -> "Version":
+        """The version of the checkout that the project is in."""
+        from ..model.version import version
+        from . import git
+
         return version(git.facts(self.settings.project_dir, self.profile.text("TAG_PREFIX"), self._asked))
 
     def start_version(self) -> None:
-        """Ask git for what the version is made from while other work goes on."""
+        """Start the git commands that the version is made from, while other work goes on."""
         if "version" not in vars(self) and not self._asked:
-            self._asked = git.ask(self.settings.project_dir)
+            from . import git
+
+            self._asked = git.start_facts(self.settings.project_dir)
 
     def know_releases(self) -> None:
-        """Learn of the git remote's tags before moving tags are pushed: a clone need not have them all.
+        """Take the git remote's tags into account before moving tags are pushed: a clone need not have them all.
 
         CI clones one commit or one tag; a hotfix that is built there must not become ``latest``.
         """
         if self.version.release:
+            from ..model.version import withhold_moving_tags
+            from . import git
+
             prefix = self.profile.text("TAG_PREFIX")
-            self.version = beside(self.version, git.remote_tags(self.settings.project_dir), prefix)
+            self.version = withhold_moving_tags(self.version, git.remote_tags(self.settings.project_dir), prefix)
 
     def _accepted(self, result: Result) -> Result:
         if result.exit_code == 0:
@@ -165,10 +195,10 @@ class Project:
                 "`docker context ls` shows those that exist",
             )
         if absent := _NO_ENV_FILE.search(lines[-1]):
-            from ..plan.foresight import refuse  # only for a fault
-            from . import env_files
+            from ..model.stack.foresight import refuse  # only when there is a fault
+            from .profile import env_files
 
-            refuse(env_files.missing(self.profile, self.settings, absent[1]))
+            refuse(env_files.missing_env_files(self.profile, self.settings, absent[1]))
         names = ", ".join(build_files(self.profile))
         raise InputError(
             f"Compose does not accept {names} (environment {self.profile.environment}): "
@@ -178,42 +208,38 @@ class Project:
 
     def start_hashes(self) -> Pending:
         """Ask Compose for its configuration hashes while other work goes on."""
-        self._hashes = self._hashes or self._start("config", "--hash", "*")
+        self._hashes = self._hashes or head_start.ask_hashes(self.profile, self.settings)
         return self._hashes
 
     def first_hashes(self) -> dict[str, str]:
-        """Return Compose's configuration hash of each service as the files spell it."""
+        """Return Compose's configuration hash of each service, as the files are written."""
         return _hashes(self._accepted(self.start_hashes().result()))
 
     def volumes(self) -> frozenset[str]:
         """Return the volumes of the project that exist."""
         owned = self.engine.owned(f"{PROJECT_LABEL}={self.stack.project}")
-        return frozenset(one.name for one in owned if one.kind == "volume")
+        return frozenset(resource.name for resource in owned if resource.kind == "volume")
 
     def images(self, stack: Stack) -> dict[str, Image]:
         """Return the local images that the services name, by reference."""
-        return self.engine.named(one.image for one in stack.services.values())
-
-    def build_inputs(self, services: Sequence[str] = ()) -> dict[str, Inputs]:
-        """Return what the images of the selected services, and of those that they are built from, are made from."""
-        from ..plan.build import selected
-        from . import sources
-
-        return sources.inputs(selected(self.stack, services), self.engine)
+        return self.engine.named(service.image for service in stack.services.values())
 
     def missing_secrets(self, stack: Stack) -> tuple[str, ...]:
-        """Return the files of secrets that services use and that do not exist."""
+        """Return the files of secrets that services use but that do not exist."""
         used = {name for service in stack.services.values() for name in service.secrets}
-        return tuple(one.file for name, one in stack.secrets.items() if name in used and not Path(one.file).exists())
+        return tuple(
+            secret.file for name, secret in stack.secrets.items() if name in used and not Path(secret.file).exists()
+        )
 
 
-def planned(c: Context, environment: str) -> Project:
-    """Return a project for a task that makes a plan: Compose is asked all there is while Python imports the rest.
+def project_for_plan(c: Context, environment: str) -> Project:
+    """Return the project for a task that makes a plan; Compose answers while Python imports the rest.
 
-    That task imports what it needs after this call.
+    For that, the task imports what it needs after this call.
     """
     project = Project(c, environment)
-    project.start_hashes()
+    if not project.clustered:  # its objects are compared, not Compose's hashes
+        project.start_hashes()
     return project
 
 
@@ -225,7 +251,7 @@ def model(text: str) -> Any:
     """Return the Compose model that ``docker compose config`` printed.
 
     It is read as YAML: Compose 2.26 leaves ``x-*`` fields of services out of its JSON. The parser is libyaml's where
-    PyYAML has it (eight times as fast), else the one that Invoke has loaded already.
+    PyYAML has it (eight times as fast), else the copy that Invoke has loaded already.
     """
     try:
         from yaml import CSafeLoader, load  # type: ignore[import-untyped]

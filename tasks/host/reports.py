@@ -1,9 +1,8 @@
-"""Where test runs leave their reports: one directory each, `latest` pointing at the newest."""
+"""Where runs of tests, scans and deploys leave their reports: one directory each, `latest` pointing at the newest."""
 
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Mapping
@@ -12,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..plan.errors import CheckError, InputError
-from .files import Settings
+from ..model.errors import CheckError, InputError
+from ..model.quoting import json_text
+from .profile.settings import Settings
 
 _LATEST = "latest"
 _KEPT = 50  # runs whose reports stay
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-_LIMIT = 64 * 2**20  # bytes of a report; one of this size was not written by tests
+_LIMIT = 64 * 2**20  # bytes; a larger file was not written by tests
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Run:
     attempt: int = 0
 
     def path(self, name: str) -> Path:
-        """Return where the directory of one suite is."""
+        """Return the path of the directory of a suite."""
         return self.directory / (f"{name}.retry{self.attempt}" if self.attempt else name)
 
     def suite(self, name: str) -> Path:
-        """Return the directory of one suite, made when it is not there; any container user can write to it."""
+        """Return the directory of a suite, created when missing; any container user can write to it."""
         path = self.path(name)
         path.mkdir(parents=True, exist_ok=True)
-        # What runs in a container has a user of its own there, with no rights on what is ours.
+        # A container has a user of its own, without rights on our files.
         path.chmod(0o777)
         return path
 
@@ -50,46 +50,62 @@ class Run:
 
 
 def _identity() -> str:
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
 def planned_run(settings: Settings) -> Run:
-    """Return a run whose directory is not made: what a dry run shows."""
+    """Return a run whose directory is not created, for a dry run."""
     identity = _identity()
     return Run(identity, settings.reports_dir / identity)
 
 
-def new_run(settings: Settings) -> Run:
-    """Make the directory of a new run, let ``latest`` point at it, and remove the reports of old runs."""
+def new_run(settings: Settings, latest: bool = True) -> Run:
+    """Make the directory of a new run, let ``latest`` point at it, and remove the reports of old runs.
+
+    ``latest`` is for runs of tests and scans; a run that has only logs leaves it as it is.
+    """
     while True:
         run = planned_run(settings)
         try:
             run.directory.mkdir(parents=True)
         except FileExistsError:
             continue  # another run began in this second with the same digits
-        _point(settings.reports_dir / _LATEST, run.id)
-        _prune(settings.reports_dir)
+        if latest:
+            _point(settings.reports_dir / _LATEST, run.id)
+        _prune(settings.reports_dir, only_logs=not latest)
         return run
 
 
-def _prune(directory: Path) -> None:
-    """Remove all but the newest runs; what cannot be removed (files of a container's user) stays."""
-    runs = sorted(one.name for one in directory.iterdir() if _RUN.fullmatch(one.name))
-    for name in runs[:-_KEPT]:
-        shutil.rmtree(directory / name, ignore_errors=True)
+def _prune(directory: Path, only_logs: bool) -> None:
+    """Remove all but the newest runs; what cannot be removed (files of a container's user) stays.
+
+    Runs that have ``only_logs`` are counted apart: many deploys do not take the reports of tests away.
+    """
+    runs = [entry for entry in directory.iterdir() if _RUN.fullmatch(entry.name)]
+    alike = sorted(entry for entry in runs if _has_only_logs(entry) == only_logs)
+    for entry in alike[:-_KEPT]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _has_only_logs(run: Path) -> bool:
+    try:
+        kinds = {entry.suffix for entry in run.iterdir()}
+    except OSError:  # another process has just removed it
+        return False
+    return kinds == {".log"}
 
 
 def _point(link: Path, target: str) -> None:
-    """Let a link point elsewhere in one step, so that whoever reads it never finds it missing."""
+    """Let a link point elsewhere atomically, so that a reader never finds it missing."""
     fresh = link.with_name(f".{link.name}-{target}")
     fresh.symlink_to(target)
     fresh.replace(link)
 
 
 def read_report(path: Path, where: str, limit: int = _LIMIT) -> bytes | None:
-    """Return what a container wrote, None when it wrote nothing; raises CheckError for what is no report.
+    """Return the report that a container wrote, None when there is none; raises CheckError for what is no report.
 
-    The container chose what lies there: a link would show it files of ours, a pipe would never end.
+    The container controls what is there: a link could expose our own files, a pipe would never end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -107,7 +123,7 @@ def read_report(path: Path, where: str, limit: int = _LIMIT) -> bytes | None:
 
 
 def read_json(path: Path) -> Any:
-    """Return a JSON document of ours, None when it is not there or not whole."""
+    """Return a JSON document of ours, None when it is missing or incomplete."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -117,28 +133,28 @@ def read_json(path: Path) -> Any:
 def read_baseline(path: Path, member: str) -> dict[str, Any]:
     """Return a stored baseline with ``member`` in it, empty when there is none.
 
-    Raises InputError for a file that is none: to measure against nothing would be to pass.
+    Raises InputError for a file that is no baseline: a comparison with nothing would always pass.
     """
-    found = read_json(path)
-    if isinstance(found, dict) and isinstance(found.get(member), dict):
-        return found
+    document = read_json(path)
+    if isinstance(document, dict) and isinstance(document.get(member), dict):
+        return document
     if path.exists():
         raise InputError(f"{path}: is not a baseline", "remove it, and keep a new one with --save-baseline")
     return {}
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document in one step: whoever reads it meanwhile gets the old one or the new one."""
+    """Write a JSON document atomically: a reader gets the old document or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
+    fresh.write_text(f"{json_text(document, 1)}\n", encoding="utf-8")
     fresh.replace(path)
 
 
 def append_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Append one JSON line; lines of several runs at once do not mix."""
+    """Append a line of JSON; lines that runs append in parallel do not mix."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(document, ensure_ascii=False) + "\n").encode()
+    line = f"{json_text(document)}\n".encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(descriptor, line)

@@ -21,7 +21,7 @@ def run() -> list[Figure]:
 
 
 def bake_graph(sample: Sample, environment: str) -> str:
-    """Return the very graph that `inv build` hands to bake; --pull makes it show one, and is taken out again."""
+    """Return the graph that `inv build` gives to bake; --pull makes the dry run print it, and is removed from it."""
     line = sample.inv("--dry", "build", "--env", environment, "--pull").stdout.splitlines()[-1]
     script = line.rpartition(" | docker buildx bake")[0]
     graph = json.loads(subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout)
@@ -45,11 +45,11 @@ def _unchanged(sample: Sample) -> Figure:
 def _size(sample: Sample) -> Figure:
     report = sample.json("build.size", "--env", "staging", "--service", "app")["images"][0]
     alpine = _ALPINE
-    found = docker("image", "ls", "--format", "{{.ID}}", "alpine:3.22")
-    if found:
-        alpine = int(json.loads(docker("image", "inspect", found))[0]["Size"])
+    image = docker("image", "ls", "--format", "{{.ID}}", "alpine:3.22")
+    if image:
+        alpine = int(json.loads(docker("image", "inspect", image))[0]["Size"])
     else:
-        print("no alpine:3.22 here: its published size stands for it")
+        print("no alpine:3.22 on this engine: its published size is used")
     megabyte = 1_000_000
     return Figure(
         "production image ÷ the same on Alpine",

@@ -1,14 +1,15 @@
 """`inv deploy.dev` ÷ the same `docker compose up -d --wait` by hand: with nothing to do, and from no container."""
 
+from tests.bench import listing
 from tests.bench.measure import Figure, by_hand, hand_environment, pairs, sample_stack, seconds
 from tests.e2e.support import Sample
 
 
 def run() -> list[Figure]:
-    """Measure and return both figures."""
+    """Measure and return the figures."""
     with sample_stack("deploy") as sample:
         sample.inv("deploy.dev")
-        return [_unchanged(sample), _created(sample)]
+        return [_unchanged(sample), listing.status(sample), _created(sample)]
 
 
 def _unchanged(sample: Sample) -> Figure:

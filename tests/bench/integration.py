@@ -1,6 +1,6 @@
 """`inv test.integration`: four at once ÷ four in turn; a template ÷ filling a database; what kills leave behind.
 
-`python -m tests.bench.integration [RUNS]`: so many runs are killed, 50 unless told.
+`python -m tests.bench.integration [RUNS]`: the number of runs that are killed, 50 by default.
 """
 
 import os
@@ -22,13 +22,13 @@ _RUNS = 50
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 
-def run(runs: int = _RUNS) -> list[Figure]:
+def run(runs: int = _RUNS, seed: int | None = None) -> list[Figure]:
     """Measure and return the three figures."""
     with sample_stack("integration") as sample, tempfile.TemporaryDirectory() as reports:
         os.environ.update({key: value for key, value in sample.environment().items() if key.startswith("SLIPWAY_")})
         os.environ["SLIPWAY_REPORTS_DIR"] = reports
         sample.inv("test.integration", SLIPWAY_REPORTS_DIR=reports)  # builds, and makes the template
-        return [_at_once(sample, reports), _template(), _killed(sample, reports, runs)]
+        return [_at_once(sample, reports), _template(), _killed(sample, reports, runs, seed)]
 
 
 def _at_once(sample: Sample, reports: str) -> Figure:
@@ -51,13 +51,14 @@ def _at_once(sample: Sample, reports: str) -> Figure:
 
 
 def _template() -> Figure:
-    """Compare the time until the database has its rows, without what either does at the end."""
+    """Compare the times until the database has its rows, without the removal of the stacks."""
     from invoke import Context
 
     from tasks.host.project import Project
     from tasks.host.reports import Run
-    from tasks.host.throwaway import Throwaway, removed, throwaway
-    from tasks.plan.throwaway import Copy, prepared, templated
+    from tasks.test.plan.stack import Copy, prepared, templated
+    from tasks.test.stack import Throwaway, removed
+    from tasks.test.throwaway import throwaway
 
     project = Project(Context(), "test")
     counted = iter(range(1000))
@@ -76,7 +77,7 @@ def _template() -> Figure:
         assert database
         assert made.copy.template
         start = replace(made.copy, services=(database.name,))
-        jobs = (one.name for one in prepared(wide.stack))
+        jobs = (job.name for job in prepared(wide.stack))
         fill = replace(made.copy, services=(database.name, *jobs), template="", fresh=True)
         with _quiet():
             ours, theirs = pairs(lambda: up(start), lambda: up(fill), 7)
@@ -85,7 +86,7 @@ def _template() -> Figure:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what Compose says away: it writes to our own stderr."""
+    """Discard what Compose writes to the stderr of this process."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -96,30 +97,32 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _killed(sample: Sample, reports: str, runs: int) -> Figure:
-    """Kill runs at random moments; what a SIGKILL leaves is for `inv clean`, any other signal leaves nothing."""
+def _killed(sample: Sample, reports: str, runs: int, seed: int | None) -> Figure:
+    """End runs by signals at random moments; `inv clean` removes what SIGKILL leaves, other signals leave nothing."""
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    print(f"seed {seed}: python -m tests.bench.integration {runs} {seed} draws the same moments")
     argv, env = sample.command("test.integration"), sample.environment(SLIPWAY_REPORTS_DIR=reports)
     length = seconds(argv, env)
-    chance = random.Random()
+    generator = random.Random(seed)
     left = 0
     for number in range(runs):
         task = subprocess.Popen(
             argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        moment, sent = chance.uniform(0.2, length), _SIGNALS[number % len(_SIGNALS)]
+        moment, sent = generator.uniform(0.2, length), _SIGNALS[number % len(_SIGNALS)]
         time.sleep(moment)
         task.send_signal(sent)
         task.wait(timeout=120)
         if sent == signal.SIGKILL:
             sample.inv("clean", "--env", "test")
-        if found := copies(f"{sample.project}-test"):
-            print(f"run {number + 1}: {sent.name} after {moment:.2f} s left {len(found)}")
-            left += len(found)
+        if leftovers := copies(f"{sample.project}-test"):
+            print(f"run {number + 1}: {sent.name} after {moment:.2f} s left {len(leftovers)}")
+            left += len(leftovers)
             sample.inv("clean", "--env", "test")
     return Figure(f"left behind ÷ {runs} killed runs", left, runs, 0.0, "")
 
 
 if __name__ == "__main__":
-    for figure in run(int(sys.argv[1]) if len(sys.argv) > 1 else _RUNS):
+    for figure in run(*map(int, sys.argv[1:3])):
         print(figure.line())

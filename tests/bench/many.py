@@ -1,6 +1,6 @@
 """`inv deploy.dev` with nothing to do ÷ `docker compose up -d --wait` by hand, on stacks of many small services.
 
-The growth is that of our own time from the smallest stack to the largest, by the growth in services: 1 is linear.
+The growth is Slipway's time for each service in the largest stack, divided by that in the smallest: 1 is linear.
 """
 
 import json
@@ -12,44 +12,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Figure, pairs, seconds
+from tests.bench.measure import Figure, idle_service, pairs, seconds
 from tests.e2e.support import Checkout, remove
 
 _SIZES = (10, 40, 100)
 _ROUNDS = 7
-_IMAGE = "slipway-base/debian:trixie"
-_ROW = 10  # services that depend on each other in a row; each row's first one depends on nothing
+_ROW = 10  # services in a row that depend on each other; the first service of a row depends on nothing
 
 
 def services(count: int) -> dict[str, Any]:
-    """Return services: rows of those that depend on each other, some with a health check, a config, a secret."""
+    """Return services: rows in which they depend on each other, some with a health check, a config, a secret."""
     made = {}
     for number in range(count):
-        one: dict[str, Any] = {
-            "image": _IMAGE,
-            "command": ["sleep", "infinity"],
-            "init": True,
-            "stop_grace_period": "0s",
-            "environment": {"NUMBER": str(number), "MODE": "${MODE}"},
-        }
+        service = idle_service(stop_grace_period="0s", environment={"NUMBER": str(number), "MODE": "${MODE}"})
         if number % _ROW:
             before = number - 1 if number % 2 else number - number % _ROW
             condition = "service_healthy" if before % _ROW == 0 else "service_started"
-            one["depends_on"] = {f"s{before:03}": {"condition": condition}}
+            service["depends_on"] = {f"s{before:03}": {"condition": condition}}
         else:
-            one["healthcheck"] = {
+            service["healthcheck"] = {
                 "test": ["CMD", "true"],
                 "interval": "60s",
                 "start_period": "5s",
                 "start_interval": "1s",
             }
         if number % 4 == 1:
-            one["configs"] = [{"source": "settings", "target": "/etc/settings.conf"}]
+            service["configs"] = [{"source": "settings", "target": "/etc/settings.conf"}]
         if number % 4 == 2:
-            one["secrets"] = ["token"]
+            service["secrets"] = ["token"]
         if number % 4 == 3:
-            one["volumes"] = ["data:/data"]
-        made[f"s{number:03}"] = one
+            service["volumes"] = ["data:/data"]
+        made[f"s{number:03}"] = service
     return made
 
 
@@ -64,7 +57,7 @@ def _model(count: int) -> dict[str, Any]:
 
 @contextmanager
 def many_services(count: int) -> Iterator[Checkout]:
-    """A project of so many services, with names of its own, deployed; everything is removed at the end."""
+    """A deployed project of ``count`` services, with names of its own; everything is removed at the end."""
     name = f"slipway-bench-many-{count}-{os.getpid()}"
     with tempfile.TemporaryDirectory() as directory:
         project, envs = Path(directory, "project"), Path(directory, "envs")
@@ -75,21 +68,21 @@ def many_services(count: int) -> Iterator[Checkout]:
         (project / "token.txt").write_text("not-a-real-token-1\n")
         (envs / "base.env").write_text("MODE=quiet\n")
         (envs / "dev.env").write_text(f"COMPOSE_PROJECT_NAME={name}\nCOMPOSE_FILE=compose.yaml\nHEALTH_TIMEOUT=300s\n")
-        made = Checkout(project, envs, [name])
+        checkout = Checkout(project, envs, [name])
         try:
-            made.inv("deploy.dev")
-            yield made
+            checkout.inv("deploy.dev")
+            yield checkout
         finally:
             remove(name)
 
 
 def _unchanged(count: int) -> Figure:
-    with many_services(count) as made:
-        values = {one["key"]: one["value"] for one in made.json("env.show", "dev")["values"]}
-        hand, env = {**made.environment(), **values}, made.environment()
+    with many_services(count) as checkout:
+        values = {entry["key"]: entry["value"] for entry in checkout.json("env.show", "dev")["values"]}
+        hand, env = {**checkout.environment(), **values}, checkout.environment()
         ours, theirs = pairs(
-            lambda: seconds(made.command("deploy.dev"), env),
-            lambda: seconds(["docker", "compose", "up", "-d", "--wait"], hand, str(made.project_dir)),
+            lambda: seconds(checkout.command("deploy.dev"), env),
+            lambda: seconds(["docker", "compose", "up", "-d", "--wait"], hand, str(checkout.project_dir)),
             _ROUNDS,
         )
     return Figure(f"deploy.dev with nothing to do ÷ compose up -d --wait, {count} services", ours, theirs, 0.5)

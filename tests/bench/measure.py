@@ -1,6 +1,7 @@
 """How the benchmarks measure: two commands in turn, A B A B …, and the ratio of their medians."""
 
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -10,28 +11,60 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.support import NOT_COPIED, ROOT, Sample, docker, make_sample, remove
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A median and the interval that has the true one in 95 of 100 cases."""
+
+    low: float
+    middle: float
+    high: float
+
+    def __str__(self) -> str:
+        digits = 3 if self.middle < 10 else 1
+        return f"{self.middle:.{digits}f} (95 %: {self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+@dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, both medians, their ratio and the bar."""
+    """A line of the table: what was measured, both medians, their ratio and the bar.
+
+    With an interval of the ratio the verdict is one only where all of the interval is on one side of the bar.
+    """
 
     name: str
     ours: float
     theirs: float
     bar: float
     unit: str = "s"
+    interval: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float:
         return self.ours / self.theirs
 
+    @property
+    def verdict(self) -> str:
+        low, high = self.interval or (self.ratio, self.ratio)
+        return "ok" if high <= self.bar else "OVER" if low > self.bar else "not decided"
+
     def line(self) -> str:
-        verdict = "ok" if self.ratio <= self.bar else "OVER"
-        values = f"{self.ours:.3f} {self.unit} ÷ {self.theirs:.3f} {self.unit}"
-        return f"{self.name}: {values} = {self.ratio:.2f} (bar {self.bar:.2f}) {verdict}"
+        values = f"{self.ours:.3f} {self.unit} ÷ {self.theirs:.3f} {self.unit} = {self.ratio:.2f}"
+        if self.interval:
+            values += f" (95 %: {self.interval[0]:.3f} to {self.interval[1]:.3f})"
+        return f"{self.name}: {values} (bar {self.bar:.2f}) {self.verdict}"
+
+
+def estimate(values: Sequence[float], resamples: int = 4000) -> Estimate:
+    """Return the median of values and its interval by the bootstrap: from medians of as many values drawn from them."""
+    drawn = random.Random(0)  # the same values give the same interval
+    medians = sorted(statistics.median(drawn.choices(values, k=len(values))) for _ in range(resamples))
+    tail = resamples // 40
+    return Estimate(medians[tail], statistics.median(values), medians[-1 - tail])
 
 
 def seconds(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | None = None) -> float:
@@ -45,7 +78,7 @@ def seconds(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: str 
 
 
 def pairs(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[float, float]:
-    """Return the medians of two measures taken in turn, after one of each that does not count."""
+    """Return the medians of two measures taken in turn, after a first round that does not count."""
     ours(), theirs()
     taken = [(ours(), theirs()) for _ in range(rounds)]
     return statistics.median(a for a, _ in taken), statistics.median(b for _, b in taken)
@@ -59,16 +92,21 @@ def sample_stack(suffix: str) -> Iterator[Sample]:
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         project = shutil.copytree(ROOT / "docker_project", base / "docker_project", ignore=NOT_COPIED)
-        made = make_sample(base, f"slipway-bench-{suffix}-{os.getpid()}", project)
+        sample = make_sample(base, f"slipway-bench-{suffix}-{os.getpid()}", project)
         try:
-            made.inv("setup")
-            yield made
+            sample.inv("setup")
+            yield sample
         finally:
-            for name in made.projects:
+            for name in sample.projects:
                 remove(name)
 
 
-def apart(sample: Sample, reports: str, **more: str) -> dict[str, str]:
+def idle_service(**keys: Any) -> dict[str, Any]:
+    """Return a service that does nothing and needs no build, with more keys of Compose's."""
+    return {"image": "slipway-base/debian:trixie", "command": ["sleep", "infinity"], "init": True, **keys}
+
+
+def separate_environment(sample: Sample, reports: str, **more: str) -> dict[str, str]:
     """Return an environment in which tasks of the test profile have a project and reports of their own."""
     own = f"{sample.project}-test"
     sample.projects.append(own)
@@ -88,9 +126,21 @@ def by_hand(sample: Sample, env: Mapping[str, str], *words: str) -> float:
 
 
 def hand_environment(sample: Sample) -> dict[str, str]:
-    """Return the environment that plain docker compose needs to do the same: what `inv env.show` says."""
-    values = {one["key"]: one["value"] for one in sample.json("env.show", "dev")["values"]}
+    """Return the environment that plain docker compose needs to do the same: the values of `inv env.show`."""
+    values = {entry["key"]: entry["value"] for entry in sample.json("env.show", "dev")["values"]}
     return {**os.environ, **values}
 
 
-__all__ = ["Figure", "apart", "by_hand", "docker", "hand_environment", "pairs", "sample_stack", "seconds"]
+__all__ = [
+    "Estimate",
+    "Figure",
+    "by_hand",
+    "docker",
+    "estimate",
+    "hand_environment",
+    "idle_service",
+    "pairs",
+    "sample_stack",
+    "seconds",
+    "separate_environment",
+]

@@ -4,14 +4,14 @@ import statistics
 import subprocess
 import tempfile
 
-from tests.bench.measure import Figure, apart, sample_stack, seconds
+from tests.bench.measure import Figure, sample_stack, seconds, separate_environment
 
 
 def run() -> list[Figure]:
     """Measure and return the figure; the images are built before, so that the first run is as short as it gets."""
     with sample_stack("scanning") as sample, tempfile.TemporaryDirectory() as reports:
-        env = apart(sample, reports, SLIPWAY_ENV="test", SCAN_OFFLINE="allow")
-        # A secret scan wants a repository: its copy here has none of its own.
+        env = separate_environment(sample, reports, SLIPWAY_ENV="test", SCAN_OFFLINE="allow")
+        # A secret scan needs a git repository, which the copy of the sample is not.
         git = ["git", "-C", str(sample.project_dir), "-c", "user.name=b", "-c", "user.email=b@example.com"]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "sample"]):
             subprocess.run([*git, *words], check=True, capture_output=True)

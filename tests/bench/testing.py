@@ -3,13 +3,13 @@
 import statistics
 import tempfile
 
-from tests.bench.measure import Figure, apart, sample_stack, seconds
+from tests.bench.measure import Figure, sample_stack, seconds, separate_environment
 
 
 def run() -> list[Figure]:
     """Measure and return the figure; the images are built before, so that the first run is as short as it gets."""
     with sample_stack("testing") as sample, tempfile.TemporaryDirectory() as reports:
-        env = apart(sample, reports)
+        env = separate_environment(sample, reports)
         seconds(sample.command("test", "--force"), env)  # builds; does not count
         first = seconds(sample.command("test", "--force"), env)
         second = statistics.median(seconds(sample.command("test"), env) for _ in range(5))

@@ -1,13 +1,15 @@
-"""A week of releases under load: `python -m tests.bench.week [STACK…]`. Exit 1 when something was not as it should be.
+"""A week of releases under load: `python -m tests.bench.week [STACK…]`. Exit 1 when a step was not as it should be.
 
-Each stack is a git repository with profiles of its own. All through its week 60 requests a second read and write rows
-through its front door; lost is every request that did not get its answer, missing every row that was answered 201 and
-is not in the database. With `--short` only the steps that `inv check` takes; with `--lost` what clients saw.
+Each stack is a git repository with profiles of its own. During its week 60 requests a second read and write rows;
+a request is lost when it does not get its answer, a row is missing when it was answered with 201 and is not in the
+database. `--short` takes only the steps of `inv check`, `--step=NAME` (also several times) only these steps after the
+first deploy; `--lost` prints what clients got instead of an answer.
 """
 
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 from tabulate import tabulate
 
@@ -22,11 +24,21 @@ def main(words: list[str]) -> int:
     if unknown := [name for name in names if name not in LIVES]:
         print(f"no stack {', '.join(unknown)}; there are: {', '.join(LIVES)}", file=sys.stderr)
         return 2
+    wanted = [word.removeprefix("--step=") for word in words if word.startswith("--step=")]
+    known = {step.name for name in names for step in LIVES[name].week}
+    if unknown := [name for name in wanted if name not in known]:
+        print(f"no step {', '.join(unknown)}; there are: {', '.join(sorted(known))}", file=sys.stderr)
+        return 2
     rows: list[Row] = []
     for name in names:
-        rows += _week(name, short="--short" in words)
-    print(tabulate([row.line() for row in rows], HEADERS, maxcolwidths=[None, 32, *[None] * 8, 26, 60]))
-    if "--lost" in words:
+        rows += _week(name, "--short" in words, wanted)
+    return shown(rows, "--lost" in words)
+
+
+def shown(rows: Sequence[Row], lost: bool) -> int:
+    """Print the table of weeks, with ``lost`` what clients got instead of answers; returns the exit code."""
+    print(tabulate([row.line() for row in rows], HEADERS, maxcolwidths=[None, 32, *[None] * 9, 26, 60]))
+    if lost:
         for row in rows:
             for line in row.losses[:5]:
                 print(f"{row.stack}: {row.step}: {line}")
@@ -40,21 +52,31 @@ def main(words: list[str]) -> int:
     return int(bool(wrong))
 
 
-def _week(name: str, short: bool) -> list[Row]:
-    life, began = LIVES[name], time.monotonic()
-
-    def told(row: Row) -> None:
-        words = "; ".join(row.faults) or "ok"
-        print(f"{time.monotonic() - began:7.1f} s  {name}: {row.step}: {row.lost} lost, {words}", file=sys.stderr)
-
+def _week(name: str, short: bool, wanted: list[str]) -> list[Row]:
+    life = LIVES[name]
+    steps = life.short if short else [step for step in life.week if not wanted or step.name in wanted]
     with standing(life.make) as stack:
-        return live(stack, life.short if short else life.week, told=told).rows
+        return live(stack, steps, report=progress()).rows
 
 
-def _stop(number: int, _frame: object) -> None:
-    sys.exit(128 + number)  # by an exception, so that what stands is removed
+def progress() -> Callable[[Row], None]:
+    """Return what tells of each step as it ends, with the seconds since now, and of the first requests that it lost."""
+    began = time.monotonic()
+
+    def report(row: Row) -> None:
+        words = "; ".join(row.faults) or "ok"
+        print(f"{time.monotonic() - began:7.1f} s  {row.stack}: {row.step}: {row.lost} lost, {words}", file=sys.stderr)
+        for line in row.losses[:3]:
+            print(f"{'':10}{line}", file=sys.stderr)
+
+    return report
+
+
+def stop(number: int, _frame: object) -> None:
+    """End the process by an exception, so that the stack is removed."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     sys.exit(main(sys.argv[1:]))

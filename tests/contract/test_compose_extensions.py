@@ -1,4 +1,4 @@
-"""What Compose makes of the one more file that puts ``x-slipway`` of several files together, and of missing files."""
+"""What Compose makes of the additional file that merges ``x-slipway`` of several files, and of missing files."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from invoke import Context
 
-from tasks.host import profiles
+from tasks.env import profiles
 from tasks.host.project import Project
-from tasks.plan.errors import InputError
+from tasks.model.errors import InputError
 
 BASE = """
 x-slipway: {accept: {CIS-5.1: one}}
@@ -41,11 +41,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_all_files_say_holds_and_is_interpolated_by_compose(here: Path) -> None:
+def test_what_all_files_say_counts_and_is_interpolated_by_compose(here: Path) -> None:
     stack = Project(Context(), "dev").stack
 
     web, store = stack.service("web").slipway, stack.service("store").slipway
-    assert [str(one.address) for one in web.smoke] == ["http://h/a", "http://localhost/b"]
+    assert [str(check.address) for check in web.smoke] == ["http://h/a", "http://localhost/b"]
     assert (web.rollout, web.smoke[1].body) == ("start-first", "^a$")
     assert (store.role, store.data) == ("database", "/data")
     assert dict(stack.accept) == {"CIS-5.1": "one", "CIS-5.2": "two"}

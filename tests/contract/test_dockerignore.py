@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.host.sources import context_files
+from tasks.build.sources import context_files
 
 TREE = [
     *("a", "b.md", "README.md", "src/a", "src/b.md", "src/deep/a", "src/deep/c.go", "build/out", "build/keep"),

@@ -1,5 +1,6 @@
 """Versions from real git repositories: tags, shallow clones, no tag, no commit, no checkout."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.deploy.plan import agreed
 from tasks.host import git
-from tasks.plan.version import beside, version
+from tasks.model.version import version, withhold_moving_tags
 
 IDENTITY = (
     "-c",
@@ -67,6 +69,24 @@ def test_an_uncommitted_change_makes_it_dirty(repository: Path, change: str) -> 
     assert version(git.facts(repository)).text == "1.4.2-dirty"
 
 
+@pytest.mark.parametrize("where", ["plan.json", "below/plan.json"])
+def test_a_plan_in_the_checkout_is_no_change_of_it(repository: Path, where: str) -> None:
+    run(repository, "tag", "v1.4.2")
+    (repository / "below").mkdir()
+    (repository / "below" / "known").write_text("known")
+    run(repository, "add", "below")
+    run(repository, "commit", "-m", "below")
+    run(repository, "tag", "v1.4.3")
+    plan = json.dumps({"schema": agreed.SCHEMA, "environment": "prod"}, indent=1)
+    (repository / where).write_text(plan)
+    assert version(git.facts(repository / "below")).text == "1.4.3"
+    (repository / "other.json").write_text('{"schema": "slipway/deploy.plan/v1"}')
+    assert version(git.facts(repository)).text == "1.4.3-dirty"
+    (repository / "other.json").unlink()
+    (repository / "file").write_text(plan)
+    assert version(git.facts(repository)).text == "1.4.3-dirty", "the file is one of the checkout's own"
+
+
 def test_a_tag_that_is_no_version_is_passed_over(repository: Path) -> None:
     run(repository, "tag", "v1.4.2")
     commit(repository, "two")
@@ -90,9 +110,9 @@ def test_a_shallow_clone_beyond_the_tag_claims_no_number(repository: Path, tmp_p
     for text in "ab":
         commit(repository, text)
     run(tmp_path, "clone", "--depth", "1", f"file://{repository}", "shallow")
-    found = version(git.facts(tmp_path / "shallow"))
-    assert re.fullmatch(r"0\.0\.0-dev\.g[0-9a-f]{7}", found.text)
-    assert "shallow" in found.reason
+    result = version(git.facts(tmp_path / "shallow"))
+    assert re.fullmatch(r"0\.0\.0-dev\.g[0-9a-f]{7}", result.text)
+    assert "shallow" in result.reason
 
 
 def test_a_subdirectory_is_part_of_its_checkout(repository: Path) -> None:
@@ -138,9 +158,9 @@ def test_a_hotfix_of_an_older_line_is_its_own_version_and_takes_no_tag_of_a_newe
     commit(repository, "hotfix")
     assert version(git.facts(repository)).text.startswith("1.4.3-dev.1.g")
     run(repository, "tag", "v1.4.3")
-    found = version(git.facts(repository))
-    assert found.text == "1.4.3"
-    assert dict(found.withheld) == {"latest": "2.0.0"}
+    result = version(git.facts(repository))
+    assert result.text == "1.4.3"
+    assert dict(result.withheld) == {"latest": "2.0.0"}
 
 
 def test_after_a_hotfix_was_merged_the_greater_version_still_counts(repository: Path) -> None:
@@ -163,7 +183,7 @@ def test_of_two_tags_on_the_way_the_nearer_counts_even_if_the_farther_is_greater
     run(repository, "tag", "v1.0.0")
     commit(repository, "three")
     assert version(git.facts(repository)).text.startswith("1.0.1-dev.1.g")
-    # A merge whose first parent is the farther one.
+    # A merge whose first parent is the farther tag.
     run(repository, "checkout", "-b", "side", "v9.0.0")
     run(repository, "merge", "--no-ff", "-m", "merge", "v1.0.0")
     assert version(git.facts(repository)).text.startswith("1.0.1-dev.1.g")
@@ -174,11 +194,11 @@ def test_each_project_of_a_repository_has_tags_of_its_own(repository: Path) -> N
     commit(repository, "two")
     run(repository, "tag", "v3.0.0")
     run(repository, "tag", "desk/v7.0.0")
-    found = version(git.facts(repository, "shop/"))
-    assert found.text.startswith("1.4.3-dev.1.g")
+    result = version(git.facts(repository, "shop/"))
+    assert result.text.startswith("1.4.3-dev.1.g")
     run(repository, "tag", "shop/v1.5.0")
-    found = version(git.facts(repository, "shop/"))
-    assert (found.text, found.withheld) == ("1.5.0", ())
+    result = version(git.facts(repository, "shop/"))
+    assert (result.text, result.withheld) == ("1.5.0", ())
 
 
 def test_asking_writes_nothing_into_the_checkout(repository: Path) -> None:
@@ -196,9 +216,9 @@ def test_a_clone_of_one_tag_learns_from_its_remote_that_there_is_a_newer_release
     commit(repository, "two")
     run(repository, "tag", "v2.0.0")
     run(tmp_path, "clone", "--depth", "1", "--branch", "v1.4.2", f"file://{repository}", "shallow")
-    found = version(git.facts(tmp_path / "shallow"))
-    assert found.withheld == ()
-    assert dict(beside(found, git.remote_tags(tmp_path / "shallow")).withheld) == {"latest": "2.0.0"}
+    result = version(git.facts(tmp_path / "shallow"))
+    assert result.withheld == ()
+    assert dict(withhold_moving_tags(result, git.remote_tags(tmp_path / "shallow")).withheld) == {"latest": "2.0.0"}
 
 
 def test_without_a_remote_or_an_answer_of_it_there_is_nothing_to_learn(

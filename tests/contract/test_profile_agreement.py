@@ -1,4 +1,4 @@
-"""The profile grammar against the readers it promises to agree with: python-dotenv, Compose and sh."""
+"""The profile grammar against the readers that it must agree with: python-dotenv, Compose and sh."""
 
 import json
 import os
@@ -15,16 +15,17 @@ from dotenv import dotenv_values
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.plan.errors import InputError
-from tasks.plan.grammar import parse
-from tasks.plan.profile import Layer, resolve
+from tasks.host.engine.cli_plugins import started_directly
+from tasks.model.errors import InputError
+from tasks.model.profile.grammar import parse
+from tasks.model.profile.profile import Layer, resolve
 
 # A home directory that no test text spells, so that an expanded ~ cannot go unseen.
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nobody/home"}
 BATCH = settings(max_examples=25, deadline=None)
 FAST = settings(max_examples=300, deadline=None)
 
-# Characters that some reader gives a meaning, far more often than chance would.
+# Characters that have a meaning for some reader; random text would seldom contain them.
 NASTY = [*"'\"\\$`#~=: \t{}()[]*?!;&|<>%@,-+_aA1\r\v\f\x85\xa0\u2028\ufeffé日😀", "${", "\\'", " #", "\t#", "''"]
 EQUALS = ["=", "=", "=", "=", "=", "= ", " =", ":"]
 TAILS = ["", "", "", " ", "\t", ' # it\'s "so"', "\t# $x", "#x", " \t#", "\t #"]
@@ -33,7 +34,7 @@ KEYS = ["A", "_b", "LONG_NAME2", "A.B", "2A", "É", ""]
 
 
 def line_from(random: Random) -> str:
-    """A line near the boundary of the grammar, on either side."""
+    """Return a random line that the grammar nearly refuses, or nearly accepts."""
     value = "".join(random.choices(NASTY, k=random.choice((0, 1, 1, 2, 2, 3, 5))))
     quote = random.choice(("", "'", '"'))
     closing = quote if random.random() < 0.95 else ""
@@ -49,19 +50,19 @@ def by_dotenv(path: Path) -> Mapping[str, str | None]:
 
 
 def by_compose(path: Path, keys: Sequence[str]) -> Mapping[str, str]:
-    """What Compose interpolates: each key into a field of its own."""
+    """Return the value of each key as Compose interpolates it."""
     model = path.with_name("compose.yml")
     fields = "".join(f'  {key}: "${{{key}-not set}}"\n' for key in keys)
     model.write_text("name: agreement\nservices: {a: {image: scratch}}\nx-values:\n  _none: x\n" + fields)
-    words = ["docker", "compose", "--env-file", str(path), "-f", str(model), "config", "--format", "json"]
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, check=False)
+    words = ("docker", "compose", "--env-file", str(path), "-f", str(model), "config", "--format", "json")
+    done = subprocess.run(started_directly(words, ENVIRONMENT), env=ENVIRONMENT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     values = json.loads(done.stdout)["x-values"]
     return {key: values[key].replace("$$", "$") for key in keys}
 
 
 def by_sh(path: Path, keys: Sequence[str]) -> Mapping[str, str]:
-    """What sh exports. The interpreter prints it, since `env` of some systems cannot separate by NUL."""
+    """Return the values that sh exports; Python prints them, since `env` of some systems cannot separate by NUL."""
     show = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(k + b'=' + v for k, v in os.environb.items()))"
     script = 'set -a; . "$0" && exec "$1" -S -c "$2"'
     words = ["sh", "-c", script, str(path), sys.executable, show]
@@ -85,7 +86,7 @@ def assert_read_alike(text: bytes) -> None:
 
 
 def accepted(lines: Sequence[str]) -> bytes:
-    """A file of those lines that the grammar accepts, each key renamed so that no two are the same."""
+    """Return a file of the lines that the grammar accepts, with every key renamed so that no two are the same."""
     kept = []
     for number, line in enumerate(lines):
         parsed = parse("f.env", line.encode())
@@ -99,7 +100,7 @@ def accepted(lines: Sequence[str]) -> bytes:
 @BATCH
 @given(st.randoms(use_true_random=True))
 def test_every_accepted_line_reads_the_same_in_dotenv_compose_and_sh(random: Random) -> None:
-    # One file of many lines: Compose costs 70 ms a call. Drawn one by one, the lines would cost more than that.
+    # A single file of many lines: Compose costs 70 ms a call. Hypothesis would take longer than that to draw the lines.
     assert_read_alike(accepted([line_from(random) for _ in range(1500)]))
 
 
@@ -122,8 +123,7 @@ def test_blank_lines_comments_and_the_last_line_read_the_same(end: str) -> None:
     assert_read_alike(f"# about A\n\nA=1\n \t\n   # indented\nexport B='x y' # why\nC={end}".encode())
 
 
-# What each reader makes of a refused line, shown by one that reads it otherwise. If none does any more, the grammar
-# can be widened.
+# Refused lines that some reader reads differently. If all readers agree on a line one day, the grammar can accept it.
 DISAGREED = [
     "A=$HOME/x",
     "A=a b",

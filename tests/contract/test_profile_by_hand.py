@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.host import files
-from tasks.plan.interpolation import scan
-from tasks.plan.secret import reveal
+from tasks.host.profile import load_profile
+from tasks.model.profile.interpolation import scan
+from tasks.model.secret import reveal
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "docker_project"
@@ -40,7 +40,7 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("tracked")
 def test_compose_by_hand_gives_the_same_model_as_through_the_profile(environment: str) -> None:
     by_hand, warnings = config(["--env-file", "../envs/base.env", "--env-file", f"../envs/{environment}.env"], {})
-    profile = files.load_profile(environment)
+    profile = load_profile.load_profile(environment)
     env = {key: reveal(value) for key, value in profile.compose_env().items()}
     through_profile, _ = config(["--env-file", "/dev/null"], env)
     assert through_profile == by_hand

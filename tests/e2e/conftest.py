@@ -1,4 +1,4 @@
-"""A real engine, the sample stack in a copy of its own, and the promise that nothing of it stays behind."""
+"""Fixtures on a real engine: the sample stack, small projects, lean stacks; each asserts that it leaves nothing."""
 
 import itertools
 import os
@@ -15,9 +15,9 @@ from .support import (
     ROOT,
     Checkout,
     Sample,
+    anonymous_volumes,
     leftovers,
     make_sample,
-    nameless_volumes,
     remove,
     remove_volumes,
 )
@@ -39,13 +39,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory, project_copy: Path) -> Iter
     base = tmp_path_factory.mktemp("sample")
     made = make_sample(base, f"slipway-e2e-{os.getpid()}", project_copy)
     try:
-        with nameless_volumes(f"-{os.getpid()}") as nameless:
+        with anonymous_volumes(f"-{os.getpid()}") as anonymous:
             made.inv("setup", "deploy.dev")
             yield made
     finally:
         for name in made.projects:
             remove(name)
-        remove_volumes(made.nameless | nameless)
+        remove_volumes(made.anonymous | anonymous)
     assert [left for name in made.projects for left in leftovers(name)] == []
 
 
@@ -69,15 +69,15 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
 
     yield make
     names = [name for checkout in made for name in checkout.projects]
-    for name in reversed(names):  # a later one may run an earlier one's images
+    for name in reversed(names):  # a later project may use images of an earlier one
         remove(name)
-    remove_volumes(volume for checkout in made for volume in checkout.nameless)
+    remove_volumes(volume for checkout in made for volume in checkout.anonymous)
     assert {name: left for name in names if (left := leftovers(name))} == {}
 
 
 @pytest.fixture(scope="session")
 def advisories() -> Iterator[Fixture]:
-    """A small vulnerability database, and images with what it knows of. A fixture: no scan with it is a real one."""
+    """A small vulnerability database, and images with the packages that it lists. Only for tests."""
     with built() as made:
         yield made
 
@@ -93,24 +93,20 @@ def fresh_lean(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Iter
         return made[-1]
 
     yield make
-    for one in made:
-        remove(one.project)
-    assert [left for one in made for left in leftovers(one.project)] == []
+    for stack in made:
+        remove(stack.project)
+    assert [left for stack in made for left in leftovers(stack.project)] == []
 
 
 @pytest.fixture(scope="module")
 def shared_lean(fresh_lean: Callable[[], Lean]) -> Lean:
     """The stack of most tests: a deploy that fails leaves it as it was."""
-    lean = fresh_lean()
-    lean.inv("deploy.dev")
-    return lean
+    return fresh_lean()
 
 
 @pytest.fixture
 def lean(shared_lean: Lean) -> Iterator[Lean]:
-    """The shared stack, serving a version that the test knows."""
-    shared_lean.write()
-    shared_lean.version("one")
-    shared_lean.inv("deploy.dev")
+    """The shared stack, serving a version that the test knows (``now``)."""
+    shared_lean.begin()
     yield shared_lean
     assert shared_lean.orphans() == []

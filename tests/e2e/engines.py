@@ -1,4 +1,4 @@
-"""A second engine for tests: Debian's own in a container, reached over TLS and over SSH, as an engine elsewhere is."""
+"""A second engine for tests: Debian's, in a container, reached over TLS and over SSH as a remote engine is."""
 
 import contextlib
 import os
@@ -44,37 +44,37 @@ def build_images() -> None:
 
 
 def remove_images() -> None:
-    """Remove what carries our label."""
+    """Remove the containers and images that carry the label of these tests."""
     for listing, removal in ((("ps", "-aq"), ("rm", "-f", "-v")), (("image", "ls", "-q"), ("rmi", "-f"))):
         if ids := sorted(set(docker(*listing, "--filter", f"label={LABEL}").split())):
             docker(*removal, *ids, check=False)
 
 
 @dataclass
-class Elsewhere:
-    """An engine that runs in a container, and what a profile says to reach it over TLS and over SSH."""
+class RemoteEngine:
+    """An engine that runs in a container; ``tls`` and ``ssh`` are what a profile sets to reach it."""
 
     container: str
     tls: dict[str, str] = field(default_factory=dict)
     ssh: dict[str, str] = field(default_factory=dict)
 
     def docker(self, *words: str) -> str:
-        """Run the docker command on it and return what it printed."""
+        """Run the docker command on this engine and return what it printed."""
         return docker("exec", self.container, "docker", *words)
 
     def load(self, image: str) -> None:
-        """Give it an image of the first engine."""
+        """Copy an image of the first engine to this one."""
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
             command = ["docker", "exec", "-i", self.container, "docker", "load"]
-            subprocess.run(command, stdin=saved.stdout, capture_output=True, check=True, timeout=60)
+            subprocess.run(command, stdin=saved.stdout, capture_output=True, check=True, timeout=240)
 
     def restart(self) -> None:
-        """Have its process end, with every container, and begin again a second later."""
+        """End the daemon, with every container; it starts again a second later."""
         docker("exec", self.container, "sh", "-c", "kill $(cat /var/run/docker.pid)")
 
     @contextlib.contextmanager
     def configured(self, settings: str) -> Iterator[None]:
-        """Let it run with other settings (its daemon.json) for as long as the block lasts."""
+        """Run the engine with other settings (its daemon.json) for as long as the block lasts."""
         self._again(f"mkdir -p /etc/docker; echo '{settings}' >/etc/docker/daemon.json")
         try:
             yield
@@ -85,21 +85,21 @@ class Elsewhere:
         before = docker("exec", self.container, "cat", "/var/run/docker.pid")
         docker("exec", self.container, "sh", "-c", script)
         self.restart()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while docker("exec", self.container, "sh", "-c", "cat /var/run/docker.pid || true") in ("", before):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         _wait(self)
 
     def reach(self, registry: Registry) -> None:
-        """Let it find a registry by the very name that the first engine has for it."""
+        """Make a registry reachable under the name that the first engine has for it."""
         _, _, port = registry.host.partition(":")
         listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
-        docker("exec", "-d", self.container, "socat", listen, f"TCP:{registry.address}")
+        docker("exec", "-d", self.container, "socat", listen, f"TCP:{registry.relayed}")
 
 
 @contextlib.contextmanager
-def engine(directory: Path) -> Iterator[Elsewhere]:
+def engine(directory: Path) -> Iterator[RemoteEngine]:
     """Run an engine for as long as the block lasts."""
     tls, keys = directory / "tls", directory / "ssh"
     for place in (tls, keys):
@@ -107,7 +107,7 @@ def engine(directory: Path) -> Iterator[Elsewhere]:
     _certificates(tls)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{keys}/key"], check=True, timeout=60)
     shutil.copy(keys / "key.pub", keys / "authorized_keys")
-    made = Elsewhere(
+    made = RemoteEngine(
         docker(
             *("run", "--detach", "--privileged", "--label", LABEL, "-p", "127.0.0.1::2376", "-p", "127.0.0.1::22"),
             *("-v", f"{tls}:/tls:ro", IMAGE),
@@ -129,8 +129,8 @@ def engine(directory: Path) -> Iterator[Elsewhere]:
         docker("rm", "--force", "--volumes", made.container)
 
 
-def _wait(made: Elsewhere) -> None:
-    deadline = time.monotonic() + 30
+def _wait(made: RemoteEngine) -> None:
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         done = subprocess.run(["docker", "version"], env={**os.environ, **made.tls}, capture_output=True, timeout=30)
         if done.returncode == 0:
@@ -140,7 +140,7 @@ def _wait(made: Elsewhere) -> None:
 
 
 def _certificates(tls: Path) -> None:
-    """Make an authority, a certificate for the engine and one for its clients."""
+    """Make a certificate authority, and certificates for the engine and for its clients."""
 
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=tls, timeout=60)
@@ -160,7 +160,7 @@ def _certificates(tls: Path) -> None:
 
 
 def _ssh(keys: Path, address: str) -> dict[str, str]:
-    """Return an environment in which `ssh` has the test's own key and configuration, not those of who runs it."""
+    """Return an environment in which `ssh` uses the key and configuration of the test, not those of the user."""
     host, _, port = address.partition(":")
     (keys / "config").write_text(
         f"IdentityFile {keys}/key\nIdentitiesOnly yes\nUserKnownHostsFile {keys}/known_hosts\n"

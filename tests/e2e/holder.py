@@ -1,4 +1,4 @@
-"""A process that holds the deploy lock: `verify` on its stdin is answered, its end lets go of the lock."""
+"""A lock holder: takes the deploy lock, answers `verify` on its stdin, and releases the lock when stdin ends."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from invoke import Context
 
-from tasks.host import locks
+from tasks.host import lock
 from tasks.host.project import Project
-from tasks.plan.errors import SlipwayError
+from tasks.model.errors import SlipwayError
 
 
 def _say(line: str) -> None:
@@ -18,12 +18,12 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Hold the lock of the default environment for as long as stdin is open."""
+    """Keep the lock of the default environment for as long as stdin is open; returns the exit code."""
     try:
-        with locks.held(Project(Context()), "test", wait=float(sys.argv[1])) as lock:
-            _say(f"held {lock.token}")
+        with lock.project_lock(Project(Context()), "test", wait=float(sys.argv[1])) as deploy_lock:
+            _say(f"acquired {deploy_lock.token}")
             for _ in sys.stdin:
-                lock.verify()
+                deploy_lock.verify()
                 _say("verified")
     except SlipwayError as error:
         _say(error.message)

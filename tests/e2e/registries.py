@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .support import Checkout, complaints, docker, free_port
+from .support import Checkout, docker, free_port, stderr_of
 
 LABEL = f"slipway.test.registry={os.getpid()}"
 IMAGE = f"slipway-test-registry:{os.getpid()}"
@@ -46,14 +46,19 @@ def build_image() -> None:
 
 @dataclass
 class Registry:
-    """A registry that runs; ``host`` is what image names begin with, ``address`` the same on the engine's network."""
+    """A running registry; image names begin with ``host``, or with ``address`` on the engine's network.
+
+    ``relayed`` reaches it from other containers also after ``stop`` and ``start``: by then another container may
+    have its address.
+    """
 
     container: str
     host: str
     address: str
+    relayed: str
 
     def stop(self) -> None:
-        """End it; what it holds stays."""
+        """Kill it; its data stays."""
         docker("kill", self.container)
 
     def start(self) -> None:
@@ -63,23 +68,23 @@ class Registry:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2).close()
                 return
             except urllib.error.HTTPError:
-                return  # it wants a password, or TLS: it is there
+                return  # it wants a password, or TLS: it is up
             except OSError:
                 time.sleep(0.05)
         raise AssertionError(f"{self.host} does not answer: {docker('logs', self.container)}")
 
     def log(self) -> str:
-        """Return what it has written."""
-        return complaints(self.container)
+        """Return its log."""
+        return stderr_of(self.container)
 
     def digest(self, name: str) -> str:
-        """Return the digest of an image that it has, "" when it has none (a registry without password and TLS only)."""
+        """Return the digest of an image, "" when the registry does not have it; only without password and TLS."""
         repository, _, tag = name.partition(":")
         kinds = "application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.manifest.v1+json,"
         kinds += "application/vnd.docker.distribution.manifest.list.v2+json,application/vnd.oci.image.index.v1+json"
@@ -94,7 +99,7 @@ class Registry:
             return ""
 
     def document(self, repository: str, reference: str) -> Any:
-        """Return a manifest or an index that it has."""
+        """Return a manifest or an index of the registry."""
         kinds = "application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json"
         url = f"http://{self.host}/v2/{repository}/manifests/{reference}"
         with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds}), timeout=10) as answer:
@@ -113,14 +118,17 @@ def registry(directory: Path, *options: str, tls: bool = False, password: bool =
         (setup / "htpasswd").write_text(_HTPASSWD)
         words += ["-e", "REGISTRY_AUTH=htpasswd", "-e", "REGISTRY_AUTH_HTPASSWD_REALM=tests"]
         words += ["-e", "REGISTRY_AUTH_HTPASSWD_PATH=/setup/htpasswd"]
-    host = f"127.0.0.1:{free_port()}"
-    container = docker("run", "--detach", "--publish", f"{host}:5000", *words, IMAGE)
+    gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+    port = free_port()
+    host, relayed = f"127.0.0.1:{port}", f"{gateway}:{port}"
+    published = ("--publish", f"{host}:5000", "--publish", f"{relayed}:5000")
+    container = docker("run", "--detach", *published, *words, IMAGE)
     try:
         address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
         if tls:
             _certificate(setup, address)
         (setup / "ready").touch()
-        made = Registry(container, host, f"{address}:5000")
+        made = Registry(container, host, f"{address}:5000", relayed)
         made.wait()
         yield made
     finally:
@@ -135,7 +143,7 @@ def _certificate(setup: Path, address: str) -> None:
 
 @contextlib.contextmanager
 def trusted(registry: Registry, directory: Path) -> Iterator[None]:
-    """Let the engine trust a registry's certificate, as its administrator would, for as long as the block lasts."""
+    """Have the engine trust a registry's certificate for as long as the block lasts, as its administrator would."""
     certificate = next(directory.glob("setup-*/tls.crt"))
     place = CERTIFICATES / registry.address
     existed = CERTIFICATES.exists()
@@ -146,7 +154,7 @@ def trusted(registry: Registry, directory: Path) -> Iterator[None]:
     finally:
         shutil.rmtree(place)
         if not existed:
-            with contextlib.suppress(OSError):  # somebody else has put one there meanwhile
+            with contextlib.suppress(OSError):  # another process has put a certificate there meanwhile
                 CERTIFICATES.rmdir()
 
 
@@ -177,7 +185,7 @@ _COMPOSE = """services:
 
 
 def git(directory: Path, *words: str) -> None:
-    """Run git in a checkout, as somebody."""
+    """Run git in a checkout, with an author."""
     command = ["git", "-C", str(directory), "-c", "user.name=Test", "-c", "user.email=test@example.com", *words]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
@@ -208,13 +216,13 @@ def make_shop(directory: Path, name: str, host: str) -> Shop:
     project = directory / name
     (project / "envs").mkdir(parents=True)
     (project / "compose.yaml").write_text(_COMPOSE)
-    # The name makes every layer one of this test's own.
+    # The name makes every layer unique to this test.
     (project / "Dockerfile").write_text('FROM scratch\nARG KIND=web\nCOPY content /${KIND}\nCMD ["/none"]\n')
     (project / "content").write_text(f"{name}\n")
     (project / ".gitignore").write_text("envs/*.local.env\n")
     (project / "envs" / "base.env").write_text(f"COMPOSE_FILE=compose.yaml\nCOMPOSE_PROJECT_NAME={name}\n")
     git(directory, "init", "--quiet", str(project))
-    shop = Shop(project, project / "envs", [name, *(f"{name}-{one}" for one in ("prod", "dev", "qa"))])
+    shop = Shop(project, project / "envs", [name, *(f"{name}-{environment}" for environment in ("prod", "dev", "qa"))])
     shop.environment_file("staging", host)
     shop.environment_file("prod", host)
     shop.environment_file("dev", "")

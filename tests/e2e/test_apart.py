@@ -1,10 +1,9 @@
-"""Throw-away stacks and what is removed: nothing of what runs, of another machine, or of somebody else's."""
+"""Throw-away stacks and `clean`: nothing is removed that runs, is of another machine, or of another project."""
 
 import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from tasks.host import processes
 
-from .support import Checkout, copies, docker
+from .support import Checkout, copies, docker, until
 
 Small = Callable[..., Checkout]
 REPORT = '<testsuite name="p"><testcase name="TestOne"/></testsuite>'
@@ -78,22 +77,23 @@ def outside(name: str) -> Iterator[None]:
 
 
 def free_subnet() -> str:
-    """Return the first three numbers of a network that the engine has none in."""
+    """Return the first three numbers of a subnet that no network of the engine uses."""
     ids = docker("network", "ls", "--quiet").split()
     taken = docker("network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", *ids)
-    return next(one for number in range(254) if f"{(one := f'10.231.{number}')}." not in taken)
+    numbers = ((os.getpid() + step) % 254 for step in range(254))  # another process may look at the same time
+    return next(prefix for number in numbers if f"{(prefix := f'10.231.{number}')}." not in taken)
 
 
-def test_a_copy_beside_the_running_stack_touches_nothing_of_it(small: Small, tmp_path: Path) -> None:
+def test_a_copy_next_to_the_running_stack_touches_nothing_of_it(small: Small, tmp_path: Path) -> None:
     checkout = small("services: {}")
     name, directory = checkout.projects[0], checkout.project_dir
     text = compose(LIVE).replace("SUBNET", free_subnet()).replace("DIRECTORY", str(directory))
-    image = small("services: {one: {image: IMAGE}}")  # the fixture puts the image in
+    image = small("services: {base: {image: IMAGE}}")  # the fixture writes the image's name for IMAGE
     used = (image.project_dir / "compose.yaml").read_text().split("image: ")[1].rstrip("}\n ")
     text = text.replace("CONTAINER", f"{name}-it").replace("NAME", name).replace("IMAGE", used)
     (directory / "compose.yaml").write_text(text)
-    for one in ("data", "placed"):
-        (directory / one).mkdir()
+    for folder in ("data", "placed"):
+        (directory / folder).mkdir()
     (directory / "settings").write_text("as they were\n")
     with outside(f"{name}-outside"):
         try:
@@ -103,7 +103,7 @@ def test_a_copy_beside_the_running_stack_touches_nothing_of_it(small: Small, tmp
             assert f"store: /data is an empty volume in the copy, not {directory}/data" in said
             assert f"store: /settings cannot be written to in the copy: it is {directory}/settings" in said
             places = ("/data", "/named", "/placed", "/outside")
-            starts = docker("exec", f"{name}-it", "cat", *(f"{one}/starts" for one in places))
+            starts = docker("exec", f"{name}-it", "cat", *(f"{place}/starts" for place in places))
             assert starts.split() == ["opened"] * 4
             assert docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", f"{name}-it") == before
             assert copies(name) == []
@@ -147,7 +147,7 @@ def test_a_stack_whose_process_cannot_be_seen_from_here_is_left_alone(small: Sma
 def test_a_run_in_a_container_of_its_own_is_left_alone_and_its_networks_go_once_it_is_dead(
     small: Small, tmp_path: Path
 ) -> None:
-    checkout = small(simple("sleep 60"))
+    checkout = small(simple("sleep 600"))
     owner = checkout.projects[0]
     (checkout.project_dir / "passed.xml").write_text(REPORT)
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -157,10 +157,7 @@ def test_a_run_in_a_container_of_its_own_is_left_alone_and_its_networks_go_once_
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     label = ("--filter", f"label=slipway.throwaway={owner}", "--filter", "label=com.docker.compose.service=checks")
-    deadline = time.monotonic() + 60
-    while not docker("ps", "-q", *label):
-        assert time.monotonic() < deadline and inner.poll() is None
-        time.sleep(0.1)
+    until(lambda: docker("ps", "-q", *label) or inner.poll() is not None, "the tests start", 120)
     there = copies(owner)
     said = checkout.inv("clean", "--env", "dev").stderr
     assert "left alone: process " in said
@@ -168,7 +165,7 @@ def test_a_run_in_a_container_of_its_own_is_left_alone_and_its_networks_go_once_
     os.killpg(inner.pid, signal.SIGKILL)
     inner.communicate(timeout=30)
     file = checkout.project_dir / "compose.yaml"
-    file.write_text(file.read_text().replace("sleep 60;", "true;"))
+    file.write_text(file.read_text().replace("sleep 600;", "true;"))
     said = run_tests(checkout, tmp_path / "outer")
     assert "left behind by a run that was killed, removed" in said
     assert copies(owner) == []
@@ -189,7 +186,7 @@ def test_clean_removes_the_names_that_releases_gave_to_images_of_others(small: S
         said = checkout.inv("clean", "--images", "--env", "dev").stderr
         assert f"image name {name}-foreign:{name}-release-1" in said
         left = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
-        assert sorted(one for one in left if name in one) == [foreign, others]
+        assert sorted(tag for tag in left if name in tag) == [foreign, others]
         assert "nothing to remove" in checkout.inv("clean", "--images", "--env", "dev").stderr
     finally:
         docker("rmi", foreign, others, check=False)
@@ -199,7 +196,7 @@ def test_an_image_of_a_forgotten_release_goes_and_one_in_use_does_not_keep_the_o
     checkout = small("services: {web: {image: 'REPOSITORY:1', entrypoint: [sleep, '600'], stop_grace_period: 1s}}",
                      profile="KEEP_RELEASES=1\n")  # fmt: skip
     name, file = checkout.projects[0], checkout.project_dir / "compose.yaml"
-    source = small("services: {one: {image: IMAGE}}")
+    source = small("services: {base: {image: IMAGE}}")
     base = (source.project_dir / "compose.yaml").read_text().split("image: ")[1].rstrip("}\n ")
     file.write_text(file.read_text().replace("REPOSITORY", f"{name}-foreign"))
     ids = []

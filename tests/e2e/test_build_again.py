@@ -1,4 +1,4 @@
-"""A build after a build: what did not change keeps its id, and what is said to be built is there."""
+"""A build after a build: an image that did not change keeps its id, and every image that is reported exists."""
 
 import itertools
 import os
@@ -12,9 +12,9 @@ from .support import Checkout, docker, leftovers, remove
 
 _NUMBERS = itertools.count()
 Make = Callable[..., Checkout]
-# What is copied stands in an argument: Slipway does not see it, so every file of the context counts.
+# The path to copy is in an argument, which Slipway does not resolve: every file of the context counts.
 HIDDEN = "FROM scratch\nARG WHAT=settings\nCOPY $WHAT /\nENV A=b\n"
-ONE = "services: {database: {image: NAME/database:dev, build: .}}\n"
+COMPOSE = "services: {database: {image: NAME/database:dev, build: .}}\n"
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def identity(reference: str) -> str:
     return docker("image", "inspect", "--format", "{{.Id}}", reference)
 
 
-def nameless(project: str) -> str:
+def dangling(project: str) -> str:
     labels = (f"label=com.docker.compose.project={project}", f"label=slipway.builds={project}")
-    return "".join(docker("image", "ls", "-q", "--filter", "dangling=true", "--filter", one) for one in labels)
+    return "".join(docker("image", "ls", "-q", "--filter", "dangling=true", "--filter", label) for label in labels)
 
 
 def test_an_image_of_the_same_content_keeps_its_id_and_gets_the_new_tags(make: Make) -> None:
-    checkout = make(ONE, Dockerfile=HIDDEN)
+    checkout = make(COMPOSE, Dockerfile=HIDDEN)
     (project,) = checkout.projects
     image, directory = f"{project}/database", checkout.project_dir
     checkout.inv("build")
@@ -61,8 +61,8 @@ def test_an_image_of_the_same_content_keeps_its_id_and_gets_the_new_tags(make: M
         (directory / f"migration{number}").write_text("more")
         assert checkout.json("build")["images"][0]["cached"]
         assert identity(f"{image}:dev") == first
-        assert nameless(project) == ""
-        # What was learned is known to the next plan: there is nothing to build.
+        assert dangling(project) == ""
+        # The next plan knows what this build recorded: there is nothing to build.
         assert "nothing to build" in checkout.inv("--dry", "build").stdout
     assert identity(f"{image}:1.4.2-dirty") == first
 
@@ -71,8 +71,8 @@ def test_an_image_of_the_same_content_keeps_its_id_and_gets_the_new_tags(make: M
     assert identity(f"{image}:dev") != first
 
 
-def test_clean_removes_what_was_learned_with_the_images(make: Make) -> None:
-    checkout = make(ONE, Dockerfile=HIDDEN)
+def test_clean_removes_the_record_of_builds_with_the_images(make: Make) -> None:
+    checkout = make(COMPOSE, Dockerfile=HIDDEN)
     (project,) = checkout.projects
     checkout.inv("build")
     (checkout.project_dir / "more").write_text("more")
@@ -83,7 +83,7 @@ def test_clean_removes_what_was_learned_with_the_images(make: Make) -> None:
 
 
 def test_a_file_that_no_stage_copies_changes_nothing(make: Make) -> None:
-    checkout = make(ONE, Dockerfile="FROM scratch\nCOPY settings /\n")
+    checkout = make(COMPOSE, Dockerfile="FROM scratch\nCOPY settings /\n")
     checkout.inv("build")
     (checkout.project_dir / "migration").write_text("more")
     assert "nothing to build" in checkout.inv("--dry", "build").stdout
@@ -96,7 +96,7 @@ def test_services_whose_names_differ_by_a_sign_both_have_an_image(make: Make) ->
     )
     checkout = make(f"services:\n{services}", Dockerfile=HIDDEN, x="x", y="y")
     (project,) = checkout.projects
-    assert [one["service"] for one in checkout.json("build")["images"]] == ["a.b", "a_b"]
+    assert [image["service"] for image in checkout.json("build")["images"]] == ["a.b", "a_b"]
     assert identity(f"{project}/x:1") != identity(f"{project}/y:1")
 
 
@@ -119,3 +119,48 @@ services:
     checkout.inv("build")
     assert identity(f"{project}/base:1") == base
     assert identity(f"{project}/web:1") != web
+
+
+def test_what_makes_an_image_new_is_named_also_where_its_content_stays(make: Make) -> None:
+    checkout = make(COMPOSE, Dockerfile="FROM scratch\nARG A=1\nCOPY settings /\n")
+    image, directory = f"{checkout.projects[0]}/database:dev", checkout.project_dir
+    assert checkout.json("build", "--why")["images"][0]["cause"] == f"image {image} does not exist"
+    checkout.inv("build")
+    first = identity(image)
+
+    (directory / "settings").write_text("port = 2\n")
+    (told,) = checkout.json("build", "--why")["images"]
+    changed = {"kind": "file", "name": "settings", "change": "changed", "stages": ["0"]}
+    assert (told["unchanged"], told["why"]) == (False, [changed])
+    assert identity(image) == first, "nothing is built"
+    checkout.inv("build")
+    (told,) = checkout.json("build", "--why")["images"]
+    assert (told["unchanged"], told["why"], told["made"]) == (True, [], [changed])
+
+    second = identity(image)
+    (directory / "Dockerfile").write_text("FROM scratch\nARG A=1\nCOPY settings /\n# a comment\n")
+    shown = checkout.inv("build", "--why").stdout
+    assert "new" in shown and "file Dockerfile changed" in shown
+    checkout.inv("build")
+    assert identity(image) == second, "the cache has it, and the note is of what went in all the same"
+    assert checkout.json("build", "--why")["images"][0]["why"] == []
+    assert "--why builds nothing" in checkout.inv("build", "--why", "--push", code=2).stderr
+
+
+def test_stand_in_images_of_services_that_the_project_does_not_have_are_built(make: Make) -> None:
+    """On a fresh machine they are the first images that are built at all."""
+    bases = "services: {base: {image: NAME/base:1, build: .}}\n"
+    checkout = make(COMPOSE, Dockerfile=HIDDEN)
+    (project,) = checkout.projects
+    (checkout.project_dir / "bases.yaml").write_text(bases.replace("NAME", project))
+    with (checkout.envs_dir / "dev.env").open("a") as file:
+        file.write("BASE_IMAGES=local\nBASE_IMAGES_FILE=bases.yaml\n")
+    made: list[str] = []
+    try:
+        for port in (1, 2):
+            (checkout.project_dir / "settings").write_text(f"port = {port}\n")
+            checkout.inv("image.bases")
+            made.append(identity(f"{project}/base:1"))
+        assert made[0] != made[1]
+    finally:
+        docker("rmi", "--force", *made, check=False)

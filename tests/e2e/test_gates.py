@@ -7,7 +7,6 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,8 +45,8 @@ def hook(shop: Checkout, name: str, script: str) -> None:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[str]:
-    """A second address of the engine, one that does not tell that it is on this machine."""
+def remote_address() -> Iterator[str]:
+    """A second address of the engine, which looks like that of another machine."""
 
     class Forward(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -90,15 +89,15 @@ def test_a_checkout_that_is_not_clean_or_not_pushed_is_refused_before_anything_i
     assert "no remote branch has commit" in shop.inv("deploy.dev", "--build", code=3, REQUIRE_PUSHED="true").stderr
 
 
-def test_what_serves_elsewhere_is_promoted_without_a_build(shop: Checkout) -> None:
+def test_what_serves_in_another_environment_is_promoted_without_a_build(shop: Checkout) -> None:
     name = shop.projects[0]
     assert "there is nothing to promote" in shop.inv("deploy.prod", code=3).stderr
     shop.inv("deploy.dev")
     (shop.project_dir / "note").write_text("two")  # not what serves
-    steps = [one["name"] for one in shop.json("deploy.prod")["steps"]]
+    steps = [step["name"] for step in shop.json("deploy.prod")["steps"]]
     assert "promote" in steps
     assert "build" not in steps
-    ids = {docker("inspect", "--format", "{{.Image}}", f"{one}-web-1") for one in shop.projects}
+    ids = {docker("inspect", "--format", "{{.Image}}", f"{project}-web-1") for project in shop.projects}
     assert len(ids) == 1
     assert shop.json("deploy.prod")["outcome"] == "unchanged"
     label = docker(
@@ -111,10 +110,10 @@ def test_hooks_are_told_what_happens_and_may_say_no(shop: Checkout, tmp_path: Pa
     told = tmp_path / "told"
     hooks = {"SLIPWAY_HOOKS_DIR": str(shop.project_dir / "hooks")}
     for name in ("pre-deploy", "post-deploy", "on-failure"):
-        hook(shop, name, f'echo {name} "$SLIPWAY_ENVIRONMENT" "$SLIPWAY_RELEASE" "$SLIPWAY_OUTCOME" >>{told}')
+        hook(shop, name, f'echo {name} "$SLIPWAY_ENVIRONMENT" "$SLIPWAY_RELEASE" "$SLIPWAY_OUTCOME" $(nice) >>{told}')
     shop.inv("deploy.dev", **hooks)
     lines = [line.split() for line in told.read_text().splitlines()]
-    assert lines == [["pre-deploy", "dev"], ["post-deploy", "dev", "1", "deployed"]]
+    assert lines == [["pre-deploy", "dev", "5"], ["post-deploy", "dev", "1", "deployed", "5"]]  # DEPLOY_NICE
 
     hook(shop, "pre-deploy", "exit 7")
     (shop.project_dir / "note").write_text("two")
@@ -141,7 +140,7 @@ def test_a_rollout_without_a_health_check_is_refused(shop: Checkout) -> None:
                     "    healthcheck: {disable: true}\n")  # fmt: skip
     shop.inv("deploy.dev", REQUIRE_HEALTHCHECK="false")
     (shop.project_dir / "note").write_text("two")
-    assert "nobody would know whether the new containers work" in shop.inv("deploy.dev", code=2).stderr
+    assert "it is unknown whether the new containers work" in shop.inv("deploy.dev", code=2).stderr
     shop.inv("deploy.dev", REQUIRE_HEALTHCHECK="false")
     assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
 
@@ -157,33 +156,21 @@ def test_an_interruption_that_the_profile_does_not_allow_is_refused_also_when_on
     assert shop.json("deploy.plan", **never)["interruptions"]
     said = shop.inv("deploy.dev", code=3, **never).stderr
     assert "could not be reached for a while (ALLOW_INTERRUPTION=false)" in said
-    assert "--allow-interruption does it all the same" in said
+    assert "--allow-interruption deploys all the same" in said
     assert docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.compose.project={name}") == before
     shop.inv("deploy.dev", "--allow-interruption", **never)
     assert shop.inv("shell", "--service", "web", "--command", "cat /note").stdout == "two"
 
 
-def test_an_engine_elsewhere_gets_no_file_of_this_machine(shop: Checkout, elsewhere: str) -> None:
+def test_a_remote_engine_gets_no_file_of_this_machine(shop: Checkout, remote_address: str) -> None:
     file = shop.project_dir / "compose.yaml"
     file.write_text(file.read_text() + "    volumes: ['./note:/other:ro']\n")
-    said = shop.inv("deploy.dev", code=3, DOCKER_HOST=elsewhere).stderr
+    said = shop.inv("deploy.dev", code=3, DOCKER_HOST=remote_address).stderr
     assert f"web mounts {shop.project_dir / 'note'}, which is on this machine" in said
     assert running(shop.projects[0]) == ""
 
 
-def test_an_answer_that_is_not_the_declared_one_takes_the_deploy_back(shop: Checkout, tmp_path: Path) -> None:
-    shop.inv("deploy.dev")
-    before = docker("inspect", "--format", "{{.Image}}", f"{shop.projects[0]}-web-1")
-    (shop.project_dir / "note").write_text("two")
-    file = shop.project_dir / "compose.yaml"
-    file.write_text(file.read_text() + "    x-slipway: {smoke: [{url: 'http://localhost:9/none', timeout: 1s}]}\n")
-    document = shop.json("deploy.dev", code=4)
-    assert document["outcome"] == "rolled-back"
-    assert ("smoke", "failed") in [(step["name"], step["outcome"]) for step in document["steps"]]
-    assert docker("inspect", "--format", "{{.Image}}", f"{shop.projects[0]}-web-1") == before
-
-
-# A database of one file, which says how it is dumped and restored like any other.
+# A database that is a single file, with commands to dump and restore it as any other has.
 DATA = """
 services:
   store:
@@ -230,10 +217,10 @@ def test_a_database_is_backed_up_before_migrations_also_when_it_has_to_be_starte
         return docker("run", *words)
 
     def steps(code: int = 0) -> list[str]:
-        return [one["name"] for one in shop.json("deploy.dev", code=code, **extra)["steps"]]
+        return [step["name"] for step in shop.json("deploy.dev", code=code, **extra)["steps"]]
 
     def dumps() -> list[str]:
-        return [one.read_text() for one in sorted((place / name).glob("*.dump"))]
+        return [dump.read_text() for dump in sorted((place / name).glob("*.dump"))]
 
     (shop.project_dir / "note").write_text("one\n")
     assert "backup" not in steps()  # there was nothing to lose
@@ -275,12 +262,3 @@ def test_a_commit_that_a_remote_has_is_deployed_and_plans_tell_what_is_not_met(s
         subprocess.run([*git, *words], check=True)
     assert shop.json("deploy.plan", **pushed)["gates"] == []
     shop.inv("deploy.dev", **pushed)
-
-
-def test_a_hook_that_takes_too_long_is_ended(shop: Checkout) -> None:
-    hook(shop, "pre-deploy", "exec sleep 60")
-    started = time.monotonic()
-    said = shop.inv("deploy.dev", code=3, HOOK_TIMEOUT="1s", SLIPWAY_HOOKS_DIR=str(shop.project_dir / "hooks")).stderr
-    assert time.monotonic() - started < 45
-    assert "pre-deploy says no" in said
-    assert running(shop.projects[0]) == ""

@@ -1,4 +1,4 @@
-"""The hardening report on a real engine: faults that are planted, found, and mended."""
+"""The hardening report on a real engine: planted faults are found, and fixed."""
 
 from collections.abc import Callable
 
@@ -42,10 +42,10 @@ def test_planted_faults_close_the_gate_and_their_repair_opens_it(small: Callable
     shop.inv("deploy.dev")
     report = shop.json("scan.hardening", code=5)
     assert report["outcome"] == "failed"
-    found = {one["id"]: one["severity"] for one in report["findings"]}
+    severities = {finding["id"]: finding["severity"] for finding in report["findings"]}
     planted = {"CIS-4.1", "CIS-5.4", "CIS-5.6", "CIS-5.14", "CIS-5.16", "CIS-5.22", "CIS-5.32"}
-    assert planted <= set(found)
-    assert found["CIS-5.32"] == "critical"
+    assert planted <= set(severities)
+    assert severities["CIS-5.32"] == "critical"
     table = shop.inv("scan.hardening", code=5)
     assert "remove the mount /var/run/docker.sock:/var/run/docker.sock" in table.stdout
     assert "web CIS-5.32" in table.stderr

@@ -1,4 +1,4 @@
-"""The maintenance page of the sample's proxy: shown and gone without a reload, and without a lost connection."""
+"""The maintenance page of the sample's proxy: switched on and off without a reload and without a lost connection."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .support import Sample, docker
+from .support import Sample, docker, until
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def served(sample: Sample) -> Iterator[Sample]:
 def answer(sample: Sample, path: str = "/api/users?limit=1") -> tuple[int, str, str]:
     """Return status, Retry-After and body."""
     try:
-        with urllib.request.urlopen(f"http://localhost:{sample.http_port}{path}", timeout=10) as found:
-            return found.status, found.headers.get("Retry-After", ""), found.read().decode()
+        with urllib.request.urlopen(f"http://localhost:{sample.http_port}{path}", timeout=10) as response:
+            return response.status, response.headers.get("Retry-After", ""), response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers.get("Retry-After", ""), error.read().decode()
@@ -49,17 +49,24 @@ def test_the_page_is_503_with_retry_after_as_json_and_nginx_stays_healthy(served
 
 def test_the_page_outlives_a_restart_of_the_proxy(served: Sample) -> None:
     served.inv("deploy.maintenance", "on")
-    docker("restart", f"{served.project}-nginx-1")
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            assert answer(served)[0] == 503
-            break
-        except (OSError, http.client.HTTPException):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    nginx = f"{served.project}-nginx-1"
+    docker("restart", nginx)
+    until(lambda: docker("inspect", "--format={{.State.Health.Status}}", nginx) == "healthy", "nginx is healthy", 120)
+    assert answer(served)[0] == 503
     served.inv("deploy.dev")
     assert answer(served)[0] == 503
+
+
+def test_a_deploy_while_the_page_is_on_is_refused_before_anything_changes(served: Sample) -> None:
+    running = ("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.compose.project={served.project}")
+    before = sorted(docker(*running).split())
+    served.inv("deploy.maintenance", "on")
+    (gate,) = served.json("deploy.plan", LOG_LEVEL="warn")["gates"]
+    assert gate["unmet"].startswith(f"the maintenance page of {served.project} is on")
+    said = served.inv("deploy.dev", code=3, LOG_LEVEL="warn").stderr.splitlines()
+    assert said[-2] == f"not deployed to dev: {gate['unmet']}"
+    assert said[-1] == "  hint: inv deploy.maintenance off --env dev"
+    assert sorted(docker(*running).split()) == before
 
 
 def test_switching_on_and_off_under_load_loses_no_connection(served: Sample) -> None:
@@ -72,9 +79,9 @@ def test_switching_on_and_off_under_load_loses_no_connection(served: Sample) -> 
         while not ended.is_set():
             try:
                 connection.request("GET", "/api/users?limit=1")
-                found = connection.getresponse()
-                found.read()
-                statuses[found.status] += 1
+                response = connection.getresponse()
+                response.read()
+                statuses[response.status] += 1
             except (OSError, http.client.HTTPException) as error:
                 failures.append(repr(error))
                 return
@@ -82,15 +89,22 @@ def test_switching_on_and_off_under_load_loses_no_connection(served: Sample) -> 
         connection.close()
 
     clients = [threading.Thread(target=load) for _ in range(4)]
-    for one in clients:
-        one.start()
-    for state in ("on", "off", "on", "off"):
-        time.sleep(0.5)
-        served.inv("deploy.maintenance", state)
-    time.sleep(0.5)
-    ended.set()
-    for one in clients:
-        one.join()
+    for client in clients:
+        client.start()
+
+    def more_of(status: int) -> None:
+        wanted = statuses[status] + 25
+        until(lambda: statuses[status] >= wanted or failures, f"more answers with {status}")
+
+    try:
+        more_of(200)
+        for state, status in (("on", 503), ("off", 200), ("on", 503), ("off", 200)):
+            served.inv("deploy.maintenance", state)
+            more_of(status)
+    finally:
+        ended.set()
+        for client in clients:
+            client.join()
     assert failures == []
     assert set(statuses) == {200, 503}
     assert min(statuses.values()) > 20

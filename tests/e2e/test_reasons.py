@@ -1,4 +1,4 @@
-"""What a person, the history and the hooks are told when the engine or a database refuses; and what ends by itself."""
+"""Why the engine or a database refuses, on stderr, in the history and for hooks; and hooks that are ended."""
 
 import os
 import subprocess
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.host.engine import Engine
+from tasks.host.engine.client import Engine
 
-from .support import Checkout, docker
+from .starting import Started
+from .support import Checkout, docker, until
 
 Small = Callable[..., Checkout]
 SLEEPER = (
@@ -48,7 +49,7 @@ def test_the_engine_names_who_publishes_a_port_and_what_nothing_uses(small: Smal
     engine = Engine()
     assert engine.publishing(port) == (f"{name}-web-1",)
     assert f"{name}_default" not in engine.unused_networks()
-    assert [(one.name, one.size) for one in engine.volumes(name)] == [(f"{name}_data", -1)]
+    assert [(volume.name, volume.size) for volume in engine.volumes(name)] == [(f"{name}_data", -1)]
     docker("stop", f"{name}-web-1")
     assert f"{name}_default" not in engine.unused_networks()
     docker("rm", f"{name}-web-1")
@@ -104,8 +105,8 @@ def test_a_volume_that_is_older_than_its_secret_is_told_in_one_line(small: Small
     word.write_text("first")
     checkout.inv("deploy.dev")
     checkout.inv("deploy.down")
-    time.sleep(1.1)  # the engine tells the age of a volume in whole seconds
     word.write_text("second")
+    os.utime(word, (time.time() + 2, time.time() + 2))  # the engine tells the age of a volume in whole seconds
     result = checkout.inv("deploy.dev", code=4)
     message, hint = result.stderr.splitlines()[-2:]
     assert 'password authentication failed for user "shop": the volume ' in message
@@ -119,7 +120,7 @@ def test_a_volume_that_is_older_than_its_secret_is_told_in_one_line(small: Small
     assert "migrate: password authentication failed" in result.stderr.splitlines()[-2]
 
 
-# What is asked, and what is locked
+# Confirmation and the lock
 
 
 @pytest.mark.parametrize("task", ["deploy.down", "db.migrate"])
@@ -152,11 +153,11 @@ def test_a_migration_waits_for_the_deploy_lock_unless_the_deploy_itself_runs_it(
         "post-deploy",
         f"COMPOSE_PROFILES=tools {command} || exit 1\ntouch {mark}\nwhile test -e {mark}; do sleep 0.1; done",
     )
-    with subprocess.Popen(checkout.command("deploy.dev"), env=checkout.environment(**hooks)) as deploy:
+    with Started(checkout.command("deploy.dev"), env=checkout.environment(**hooks)) as deploy:
         deadline = time.monotonic() + 60
         while not mark.exists() and time.monotonic() < deadline and deploy.poll() is None:
             time.sleep(0.1)
-        assert mark.exists(), "the hook's own migration is not held up by the lock of its deploy"
+        assert mark.exists(), "the hook's own migration does not wait for the lock of its deploy"
         result = checkout.inv("db.migrate", code=3, COMPOSE_PROFILES="tools")
         mark.unlink()
         assert deploy.wait(60) == 0
@@ -167,23 +168,28 @@ def test_a_migration_waits_for_the_deploy_lock_unless_the_deploy_itself_runs_it(
 
 
 @contextmanager
-def gone(pid: int) -> Iterator[None]:
-    """Hold that a process has ended by the end of the block, or soon after."""
+def assert_ends(pid: int) -> Iterator[None]:
+    """Assert that a process has ended when the block ends, or soon after it."""
     yield
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline, f"process {pid} still runs"
-        time.sleep(0.1)
+    until(lambda: not _runs(pid), f"process {pid} ends")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_hook_that_takes_too_long_is_ended_with_its_children(small: Small, tmp_path: Path) -> None:
-    checkout = small(SLEEPER % "", profile="HOOK_TIMEOUT=1s\n")
+    checkout = small(SLEEPER % "", profile="HOOK_TIMEOUT=5s\n")
     pid = tmp_path / "pid"
     hooks = hook(checkout, "pre-deploy", f"sleep 300 & echo $! >{pid}; wait")
     result = checkout.inv("deploy.dev", code=3, **hooks)
     assert "pre-deploy says no" in result.stderr
-    with gone(int(pid.read_text())):
+    with assert_ends(int(pid.read_text())):
         pass
+    assert docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}") == ""
 
 
 def test_a_line_of_megabytes_of_a_hook_is_cut(small: Small) -> None:
@@ -196,23 +202,18 @@ def test_a_line_of_megabytes_of_a_hook_is_cut(small: Small) -> None:
 def test_ctrl_c_in_a_deploy_runs_on_failure(small: Small, tmp_path: Path) -> None:
     checkout = small(
         "services: {web: {image: IMAGE, command: [sleep, infinity], init: true, "
-        "healthcheck: {test: [CMD, 'false'], interval: 60s, start_period: 60s, start_interval: 500ms}}}"
+        "healthcheck: {test: [CMD, 'false'], interval: 60s, start_period: 9m, start_interval: 500ms}}}"
     )
     told = tmp_path / "told"
     hooks = hook(checkout, "on-failure", f'echo "$SLIPWAY_OUTCOME: $SLIPWAY_REASON" >{told}')
     process = subprocess.Popen(
         checkout.command("deploy.dev"),
-        env=checkout.environment(**hooks),
+        env=checkout.environment(HEALTH_TIMEOUT="9m", **hooks),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
     with process:
-        deadline = time.monotonic() + 60
-        while (
-            docker("ps", "-q", "--filter", f"name={checkout.projects[0]}-web-1") == "" and time.monotonic() < deadline
-        ):
-            time.sleep(0.1)
-        time.sleep(1.0)
+        until(lambda: docker("ps", "-q", "--filter", f"name={checkout.projects[0]}-web-1"), "its container runs", 120)
         os.kill(process.pid, 2)
-        assert process.wait(60) == 130
+        assert process.wait(120) == 130
     assert "SIGINT" in told.read_text()

@@ -1,4 +1,4 @@
-"""Images on their way to a real registry and back: by digest, again after a fault, and never over a release."""
+"""Push, pull and promote with a real registry: by digest, again after a fault, and never over a release."""
 
 import base64
 import contextlib
@@ -28,14 +28,16 @@ from .registries import (
     registry,
     trusted,
 )
-from .support import docker, leftovers, remove
+from .starting import Started
+from .support import Checkout, docker, leftovers, remove, until
 
 _NUMBERS = itertools.count()
+Push = tuple[Registry, Shop, "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="module")
 def registry_image(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The image of the registries; nothing with our label is left when the tests have run."""
+    """The image of the registries; asserts that nothing with the label of these tests is left."""
     try:
         if not docker("image", "ls", "-q", "slipway-base/debian:trixie"):
             request.getfixturevalue("sample")  # makes the stand-ins where no registry can be reached
@@ -49,9 +51,16 @@ def registry_image(request: pytest.FixtureRequest) -> Iterator[None]:
     assert docker("image", "ls", "-q", IMAGE) == ""
 
 
+@pytest.fixture(scope="module")
+def plain(registry_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry without password and TLS, for all tests that leave it as it is: each has names of its own."""
+    with registry(tmp_path_factory.mktemp("registry")) as made:
+        yield made
+
+
 @pytest.fixture
-def plain(registry_image: None, tmp_path: Path) -> Iterator[Registry]:
-    """A registry without password and TLS."""
+def own(registry_image: None, tmp_path: Path) -> Iterator[Registry]:
+    """A registry for one test, which may stop it, and whose log is that of this test."""
     with registry(tmp_path) as made:
         yield made
 
@@ -74,9 +83,36 @@ def shops(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
 @pytest.fixture
 def shop(plain: Registry, shops: Callable[..., Shop]) -> Shop:
     """A project, built for staging at v1.4.2, whose registry is empty."""
-    made = shops(plain.host)
+    return built(shops, plain)
+
+
+@pytest.fixture
+def alone(own: Registry, shops: Callable[..., Shop]) -> Shop:
+    """Such a project whose registry is its own."""
+    return built(shops, own)
+
+
+def built(shops: Callable[..., Shop], where: Registry) -> Shop:
+    made = shops(where.host)
     made.inv("build", "--env", "staging")
     return made
+
+
+@pytest.fixture(scope="module")
+def full(registry_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Push]]:
+    """Pushes to registries that have no space: begun early, as the engine tries each layer for most of a minute."""
+    directory = tmp_path_factory.mktemp("full")
+    with contextlib.ExitStack() as stack:
+        pushes = []
+        for options in ("/data:size=1m", "/data:ro"):
+            where = stack.enter_context(registry(directory, "--tmpfs", options))
+            shop = make_shop(directory, f"slipway-shop-{os.getpid()}-{next(_NUMBERS)}", where.host)
+            for project in shop.projects:
+                stack.callback(remove, project)
+            large(shop)
+            words = ("image.push", "--env", "staging", "--service", "web")
+            pushes.append((where, shop, stack.enter_context(started(shop, *words))))
+        yield pushes
 
 
 def name(shop: Shop, service: str, tag: str) -> str:
@@ -89,11 +125,12 @@ def forget(shop: Shop) -> None:
     remove(shop.projects[0])
 
 
+@pytest.mark.usefixtures("full")
 def test_what_was_pushed_comes_back_by_digest(plain: Registry, shop: Shop) -> None:
     pushed = shop.json("image.push", "--env", "staging")
 
     assert pushed["schema"] == "slipway/image.push/v1"
-    rows = {one["service"]: one for one in pushed["images"]}
+    rows = {image["service"]: image for image in pushed["images"]}
     assert set(rows) == {"web", "worker"}
     assert rows["web"]["reference"] == f"{plain.host}/{name(shop, 'web', 'staging')}"
     assert rows["web"]["tags"][0] == "1.4.2"
@@ -104,15 +141,15 @@ def test_what_was_pushed_comes_back_by_digest(plain: Registry, shop: Shop) -> No
     forget(shop)
     pulled = shop.json("image.pull", "--env", "staging")
 
-    assert {one["service"]: one["digest"] for one in pulled["images"]} == {
-        one["service"]: one["digest"] for one in pushed["images"]
+    assert {image["service"]: image["digest"] for image in pulled["images"]} == {
+        image["service"]: image["digest"] for image in pushed["images"]
     }
     digests = docker("image", "inspect", "--format", "{{json .RepoDigests}}", rows["web"]["reference"])
     assert rows["web"]["digest"] in digests
     assert docker("image", "ls", "-q", f"{plain.host}/{name(shop, 'web', '1.4.2')}")
 
 
-def test_a_second_push_sends_nothing(plain: Registry, shop: Shop) -> None:
+def test_a_second_push_sends_nothing_also_of_an_image_that_was_made_again(plain: Registry, shop: Shop) -> None:
     first = shop.json("image.push", "--env", "staging")
     sent = plain.log().count("http.request.method=PUT")
     second = shop.inv("image.push", "--env", "staging")
@@ -122,6 +159,10 @@ def test_a_second_push_sends_nothing(plain: Registry, shop: Shop) -> None:
     assert "already there" in second.stderr
     assert first["images"][0]["digest"] in second.stdout
 
+    forget(shop)  # with what the engine knew of its digest
+    shop.inv("build", "--env", "staging")
+    assert "already there" in shop.inv("image.push", "--env", "staging").stderr
+
 
 def test_a_dry_push_prints_what_can_be_pasted_and_sends_nothing(plain: Registry, shop: Shop) -> None:
     lines = shop.inv("--dry", "image.push", "--env", "staging", "--service", "web").stdout.splitlines()
@@ -130,26 +171,18 @@ def test_a_dry_push_prints_what_can_be_pasted_and_sends_nothing(plain: Registry,
     assert plain.digest(name(shop, "web", "1.4.2")) == ""
 
 
-def test_the_same_image_made_again_is_already_there(shop: Shop) -> None:
-    shop.inv("image.push", "--env", "staging")
-    forget(shop)  # with what the engine knew of its digest
-    shop.inv("build", "--env", "staging")
-
-    assert "already there" in shop.inv("image.push", "--env", "staging").stderr
-
-
-@pytest.mark.parametrize("words", [("image.push",), ("build", "--push")])
-def test_a_release_keeps_its_content(plain: Registry, shop: Shop, words: tuple[str, ...]) -> None:
+def test_a_release_keeps_its_content(plain: Registry, shop: Shop) -> None:
     shop.inv("build", "--push", "--env", "staging")
     before = {tag: plain.digest(name(shop, "web", tag)) for tag in ("1.4.2", "staging", "latest")}
     shop.release("v1.4.2", "other content\n")
     shop.inv("build", "--env", "staging")
-    refused = shop.inv(*words, "--env", "staging", code=3)
+    for words in (("image.push",), ("build", "--push")):
+        refused = shop.inv(*words, "--env", "staging", code=3)
 
-    (line,) = [line for line in refused.stderr.splitlines() if "keeps its content" in line]
-    assert "web:1.4.2" in line
-    assert before["1.4.2"][:19] in line
-    assert "image ID" in line
+        (line,) = [line for line in refused.stderr.splitlines() if "keeps its content" in line]
+        assert "web:1.4.2" in line
+        assert before["1.4.2"][:19] in line
+        assert "image ID" in line
     # No tag has moved: nothing was sent at all.
     assert {tag: plain.digest(name(shop, "web", tag)) for tag in before} == before
 
@@ -171,7 +204,7 @@ def test_a_hotfix_of_an_older_line_moves_no_tag_of_a_newer_release(plain: Regist
     shop.inv("build", "--env", "staging", "--push")
     newest = plain.digest(name(shop, "web", "2.0.0"))
     git(shop.project_dir, "checkout", "--quiet", "v1.4.2")
-    shop.release("v1.4.3", "mended content\n")
+    shop.release("v1.4.3", "fixed content\n")
     # As CI has it: a clone of one tag, which knows of no other.
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--depth", "1", "--branch", "v1.4.3", f"file://{shop.project_dir}", str(clone))
@@ -180,8 +213,8 @@ def test_a_hotfix_of_an_older_line_moves_no_tag_of_a_newer_release(plain: Regist
 
     assert plain.digest(name(shop, "web", "latest")) == newest
     assert plain.digest(name(shop, "web", "2")) == newest
-    mended = plain.digest(name(shop, "web", "1.4.3"))
-    assert {plain.digest(name(shop, "web", tag)) for tag in ("1.4", "1", "staging")} == {mended} != {newest}
+    fixed = plain.digest(name(shop, "web", "1.4.3"))
+    assert {plain.digest(name(shop, "web", tag)) for tag in ("1.4", "1", "staging")} == {fixed} != {newest}
 
 
 def test_an_image_of_another_commit_is_not_pushed_as_this_one(shop: Shop) -> None:
@@ -211,7 +244,7 @@ def test_a_promotion_keeps_digests_and_builds_nothing(plain: Registry, shop: Sho
     promoted = shop.json("image.promote", "--from", "staging", "--to", "prod")
 
     assert promoted["schema"] == "slipway/image.promote/v1"
-    (row,) = [one for one in promoted["images"] if one["service"] == "web"]
+    (row,) = [image for image in promoted["images"] if image["service"] == "web"]
     assert row["digest"] == plain.digest(name(shop, "web", "prod")) == digest
     assert (row["from"].rpartition(":")[2], row["to"].rpartition(":")[2]) == ("staging", "prod")
     assert shop.json("image.promote", "--from", "staging", "--to", "prod") == promoted
@@ -238,7 +271,7 @@ def test_a_pinned_image_is_pulled_by_its_digest(plain: Registry, shop: Shop) -> 
     shop.environment_file("prod", plain.host, tag=f"staging@{first}")
     pulled = shop.json("image.pull", "--env", "prod", "--service", "web")
 
-    assert [one["digest"] for one in pulled["images"]] == [first]
+    assert [image["digest"] for image in pulled["images"]] == [first]
     assert docker("image", "ls", "-q", f"{plain.host}/{name(shop, 'web', '1.5.0')}") == ""
     assert "pinned to a digest" in shop.inv("image.push", "--env", "prod", "--service", "web", code=3).stderr
 
@@ -246,8 +279,8 @@ def test_a_pinned_image_is_pulled_by_its_digest(plain: Registry, shop: Shop) -> 
 def test_a_manifest_list_is_promoted_as_it_is(plain: Registry, shop: Shop) -> None:
     shop.inv("image.push", "--env", "staging")
     for service in ("web", "worker"):
-        one = f"{plain.host}/{name(shop, service, 'staging')}"
-        docker("buildx", "imagetools", "create", "-t", one, one)  # a list, of one platform
+        reference = f"{plain.host}/{name(shop, service, 'staging')}"
+        docker("buildx", "imagetools", "create", "-t", reference, reference)  # a list, of one platform
     promoted = shop.json("image.promote", "--from", "staging", "--to", "prod")
 
     for row in promoted["images"]:
@@ -264,7 +297,7 @@ def test_without_a_registry_a_promotion_is_a_tag(plain: Registry, shops: Callabl
 
     ids = [docker("image", "inspect", "--format", "{{.Id}}", name(shop, "web", tag)) for tag in ("dev", "qa")]
     assert ids[0] == ids[1]
-    assert {one["digest"] for one in promoted["images"] if one["service"] == "web"} == {ids[0]}
+    assert {image["digest"] for image in promoted["images"] if image["service"] == "web"} == {ids[0]}
 
 
 def test_a_promotion_goes_from_the_engine_into_a_registry(plain: Registry, shops: Callable[..., Shop]) -> None:
@@ -272,24 +305,24 @@ def test_a_promotion_goes_from_the_engine_into_a_registry(plain: Registry, shops
     shop.inv("build", "--env", "dev")
     promoted = shop.json("image.promote", "--from", "dev", "--to", "prod", "--service", "web")
 
-    assert [one["digest"] for one in promoted["images"]] == [plain.digest(name(shop, "web", "prod"))]
+    assert [image["digest"] for image in promoted["images"]] == [plain.digest(name(shop, "web", "prod"))]
 
 
 def test_a_registry_with_a_password(registry_image: None, tmp_path: Path, shops: Callable[..., Shop]) -> None:
     with registry(tmp_path, password=True) as closed:
         shop = shops(closed.host)
         shop.inv("build", "--env", "staging")
-        nobody = tmp_path / "nobody"
-        nobody.mkdir()
-        refused = shop.inv("image.push", "--env", "staging", code=3, DOCKER_CONFIG=str(nobody))
+        no_login = tmp_path / "no-login"
+        no_login.mkdir()
+        refused = shop.inv("image.push", "--env", "staging", code=3, DOCKER_CONFIG=str(no_login))
         assert refused.stderr.splitlines() == [
             f"registry {closed.host} wants a login, and there is none",
             f"  hint: docker login {closed.host}",
         ]
         # The password was changed since: the login is in Docker's store, and wrong.
         wrong = {"auths": {closed.host: {"auth": base64.b64encode(b"tester:wrong").decode()}}}
-        (nobody / "config.json").write_text(json.dumps(wrong))
-        refused = shop.inv("image.push", "--env", "staging", code=3, DOCKER_CONFIG=str(nobody))
+        (no_login / "config.json").write_text(json.dumps(wrong))
+        refused = shop.inv("image.push", "--env", "staging", code=3, DOCKER_CONFIG=str(no_login))
         assert refused.stderr.startswith(f"registry {closed.host} does not accept the credentials for ")
         assert len(refused.stderr.splitlines()) == 2
 
@@ -299,7 +332,7 @@ def test_a_registry_with_a_password(registry_image: None, tmp_path: Path, shops:
             pushed = shop.json("image.push", "--env", "staging")
             forget(shop)
             pulled = shop.json("image.pull", "--env", "staging")
-            assert [one["digest"] for one in pushed["images"]] == [one["digest"] for one in pulled["images"]]
+            assert [image["digest"] for image in pushed["images"]] == [image["digest"] for image in pulled["images"]]
 
 
 def test_the_login_may_be_in_a_credential_helper(
@@ -317,7 +350,7 @@ def test_the_login_may_be_in_a_credential_helper(
         path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         pushed = shop.json("image.push", "--env", "staging", DOCKER_CONFIG=str(tmp_path), PATH=path)
 
-        assert all(one["digest"].startswith("sha256:") for one in pushed["images"])
+        assert all(image["digest"].startswith("sha256:") for image in pushed["images"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the engine's trusted certificates are root's to change")
@@ -335,13 +368,13 @@ def test_a_registry_with_tls(registry_image: None, tmp_path: Path, shops: Callab
             assert "already there" in shop.inv("image.push", "--env", "staging").stderr
             forget(shop)
             pulled = shop.json("image.pull", "--env", "staging")
-            assert [one["digest"] for one in pushed["images"]] == [one["digest"] for one in pulled["images"]]
+            assert [image["digest"] for image in pushed["images"]] == [image["digest"] for image in pulled["images"]]
         assert not (CERTIFICATES / secure.address).exists()
 
 
-def test_a_registry_that_is_not_there(plain: Registry, shop: Shop) -> None:
-    plain.stop()
-    failed = shop.inv("image.push", "--env", "staging", code=1, PUSH_RETRIES="1")
+def test_a_registry_that_is_not_there(own: Registry, alone: Shop) -> None:
+    own.stop()
+    failed = alone.inv("image.push", "--env", "staging", code=1, PUSH_RETRIES="1")
 
     lines = failed.stderr.splitlines()
     assert len(lines) == 3
@@ -353,8 +386,8 @@ def test_a_registry_that_is_not_there(plain: Registry, shop: Shop) -> None:
 
 @contextlib.contextmanager
 def started(shop: Shop, *words: str, **extra: str) -> "Iterator[subprocess.Popen[str]]":
-    """Run a task beside the test; it has ended when the block does."""
-    with subprocess.Popen(
+    """Run a task in parallel with the test; it is ended with the block."""
+    with Started(
         shop.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shop.environment(**extra)
     ) as task:
         try:
@@ -364,24 +397,16 @@ def started(shop: Shop, *words: str, **extra: str) -> "Iterator[subprocess.Popen
                 task.terminate()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
-
-
-def test_a_registry_that_comes_back_gets_everything(plain: Registry, shop: Shop) -> None:
-    plain.stop()
-    with started(shop, "image.push", "--env", "staging") as push:
+def test_a_registry_that_comes_back_gets_everything(own: Registry, alone: Shop) -> None:
+    own.stop()
+    with started(alone, "image.push", "--env", "staging") as push:
         assert push.stderr
         assert "trying again in 1 s (1 of 4)" in push.stderr.readline()
-        plain.start()
+        own.start()
         _, said = push.communicate(timeout=60)
 
     assert push.returncode == 0, said
-    assert plain.digest(name(shop, "web", "latest")) == plain.digest(name(shop, "web", "1.4.2")) != ""
+    assert own.digest(name(alone, "web", "latest")) == own.digest(name(alone, "web", "1.4.2")) != ""
 
 
 def large(shop: Shop) -> None:
@@ -391,65 +416,45 @@ def large(shop: Shop) -> None:
     shop.inv("build", "--env", "staging")
 
 
-def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(plain: Registry, shop: Shop) -> None:
-    large(shop)
-    with started(shop, "image.push", "--env", "staging") as push:
-        until(lambda: "http.request.method=POST" in plain.log())
-        plain.stop()
+def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(own: Registry, alone: Shop) -> None:
+    large(alone)
+    with started(alone, "image.push", "--env", "staging") as push:
+        until(lambda: "http.request.method=POST" in own.log(), "a layer is sent")
+        own.stop()
         time.sleep(1)
-        plain.start()
+        own.start()
         _, said = push.communicate(timeout=120)
 
     assert push.returncode == 0, said
-    assert plain.digest(name(shop, "worker", "2.0.0")) != ""
+    assert own.digest(name(alone, "worker", "2.0.0")) != ""
 
 
-def test_a_registry_that_hangs_is_asked_again(plain: Registry, shop: Shop) -> None:
-    large(shop)
-    with started(shop, "image.push", "--env", "staging", PUSH_TIMEOUT="4s") as push:
-        until(lambda: "http.request.method=POST" in plain.log())
-        docker("kill", "--signal=STOP", plain.container)
+def test_a_registry_that_hangs_is_asked_again(own: Registry, alone: Shop) -> None:
+    large(alone)
+    with started(alone, "image.push", "--env", "staging", PUSH_TIMEOUT="4s") as push:
+        until(lambda: "http.request.method=POST" in own.log(), "a layer is sent")
+        docker("kill", "--signal=STOP", own.container)
         assert push.stderr
         said = push.stderr.readline()
-        docker("kill", "--signal=CONT", plain.container)
+        docker("kill", "--signal=CONT", own.container)
         _, more = push.communicate(timeout=120)
 
         assert "(no answer within 4 s): trying again in 1 s (1 of 4)" in said
         assert push.returncode == 0, more
-    assert plain.digest(name(shop, "worker", "2.0.0")) != ""
+    assert own.digest(name(alone, "worker", "2.0.0")) != ""
 
 
-def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(plain: Registry, shop: Shop) -> None:
-    large(shop)
-    with started(shop, "image.push", "--env", "staging") as push:
-        until(lambda: "http.request.method=POST" in plain.log())
+def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(own: Registry, alone: Shop) -> None:
+    large(alone)
+    with started(alone, "image.push", "--env", "staging") as push:
+        until(lambda: "http.request.method=POST" in own.log(), "a layer is sent")
         push.send_signal(signal.SIGTERM)
         _, said = push.communicate(timeout=30)
 
     assert push.returncode == 143, said
     assert "Traceback" not in said
-    shop.inv("image.push", "--env", "staging")
-    assert plain.digest(name(shop, "worker", "2.0.0")) != ""
-
-
-def test_a_registry_without_space(registry_image: None, tmp_path: Path, shops: Callable[..., Shop]) -> None:
-    # Both at once: the engine itself tries each layer five times, which takes most of a minute.
-    with contextlib.ExitStack() as stack:
-        pushes = []
-        for options in ("/data:size=1m", "/data:ro"):
-            one = stack.enter_context(registry(tmp_path, "--tmpfs", options))
-            shop = shops(one.host)
-            large(shop)
-            words = ("image.push", "--env", "staging", "--service", "web")
-            pushes.append((one, shop, stack.enter_context(started(shop, *words))))
-        for one, shop, push in pushes:
-            _, said = push.communicate(timeout=200)
-
-            assert push.returncode == 1, said
-            message, hint = said.splitlines()[-2:]
-            assert message.startswith(f"registry {one.host} failed at {one.host}/{name(shop, 'web', '2.0.0')}")
-            assert "a disk that is full or read-only" in hint
-            assert one.digest(name(shop, "web", "2.0.0")) == ""
+    alone.inv("image.push", "--env", "staging")
+    assert own.digest(name(alone, "worker", "2.0.0")) != ""
 
 
 def limited() -> bool:
@@ -464,7 +469,7 @@ def test_two_platforms_become_one_list(plain: Registry, shop: Shop) -> None:
     words = ("build", "--env", "staging", "--push", "--platform", "linux/amd64,linux/arm64")
     built = shop.json(*words)
 
-    (digest,) = [one["digest"] for one in built["images"] if one["service"] == "web"]
+    (digest,) = [image["digest"] for image in built["images"] if image["service"] == "web"]
     assert {plain.digest(name(shop, "web", tag)) for tag in ("1.4.2", "staging", "latest")} == {digest}
     listed = docker("buildx", "imagetools", "inspect", f"{plain.host}/{name(shop, 'web', 'staging')}")
     assert "linux/amd64" in listed
@@ -490,9 +495,51 @@ def test_a_builder_that_cannot_is_refused_before_the_build(plain: Registry, shop
     assert refused.stderr.startswith("builder default (driver docker) cannot write a build cache of type registry: ")
 
 
-def test_an_inline_cache_comes_back_from_the_registry(plain: Registry, shop: Shop) -> None:
+def test_an_inline_cache_comes_back_from_the_registry(plain: Registry, shop: Shop, tmp_path: Path) -> None:
     shop.inv("build", "--env", "staging", "--no-cache", "--push", CACHE_TO="type=inline")
     cache = f"type=registry,ref={plain.host}/{shop.projects[0]}/{{service}}:staging"
-    built = shop.inv("build", "--env", "staging", "--pull", CACHE_FROM=cache)
+    shop.inv("build", "--env", "staging", "--pull", CACHE_FROM=cache, SLIPWAY_REPORTS_DIR=str(tmp_path))
+    (log,) = tmp_path.glob("*/build.log")
+    said = log.read_text(encoding="utf-8")
+    assert f"importing cache manifest from {plain.host}/{name(shop, 'web', 'staging')}" in said
 
-    assert f"importing cache manifest from {plain.host}/{name(shop, 'web', 'staging')}" in built.stderr
+
+def test_a_registry_without_space(full: list[Push]) -> None:
+    for where, shop, push in full:
+        _, said = push.communicate(timeout=200)
+
+        assert push.returncode == 1, said
+        message, hint = said.splitlines()[-2:]
+        assert message.startswith(f"registry {where.host} failed at {where.host}/{name(shop, 'web', '2.0.0')}")
+        assert "a disk that is full or read-only" in hint
+        assert where.digest(name(shop, "web", "2.0.0")) == ""
+
+
+def test_a_deploy_tells_how_many_bytes_compose_pulls(plain: Registry, tmp_path: Path) -> None:
+    """By ``pull_policy``, and where ``up`` pulls by itself; a terminal draws what the events tell here."""
+    name = f"slipway-pull-{os.getpid()}"
+    image = f"{plain.host}/{name}:1"
+    shop = Checkout(tmp_path, tmp_path / "envs", [name])
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "dev.env").write_text(f"COMPOSE_FILE=compose.yaml\nCOMPOSE_PROJECT_NAME={name}\n")
+    compose = "services: {web: {image: %s, init: true, stop_grace_period: 1s, command: [sleep, infinity]%s}}\n"
+    try:
+        for policy, step in (("", "up web"), (", pull_policy: always", "pull")):
+            # Not by a build: a layer stays in its cache, and is not pulled again.
+            docker("run", "--name", name, IMAGE, "sh", "-c", "head -c 8M /dev/urandom >/blob")
+            docker("commit", name, image)
+            docker("rm", "--volumes", name)
+            docker("push", "--quiet", image)
+            docker("rmi", image)
+            (tmp_path / "compose.yaml").write_text(compose % (image, policy))
+            lines = shop.inv("--log-format", "json", "deploy.dev").stderr.splitlines()
+            events = [json.loads(line) for line in lines]
+            moved = [event for event in events if event["event"] == "bytes-moved"]
+            assert moved[-1]["moved"] == moved[-1]["total"] > 8_000_000
+            done = {event["name"]: event["result"] for event in events if event["event"] == "step-finished"}
+            assert done[step] == "8.4 MB"
+    finally:
+        docker("rm", "--force", "--volumes", name, check=False)
+        remove(name)
+        docker("rmi", "--force", *docker("image", "ls", "-q", f"{plain.host}/{name}").splitlines(), check=False)
+    assert leftovers(name) == []

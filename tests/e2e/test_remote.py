@@ -1,20 +1,20 @@
-"""Engines elsewhere: a release goes from one to another by way of a registry; deploys over TLS and over SSH."""
+"""Remote engines: a release goes from one engine to another through a registry; deploys over TLS and over SSH."""
 
 import itertools
 import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from . import registries
-from .engines import SHELL, Elsewhere, build_images, engine, remove_images
+from .engines import SHELL, RemoteEngine, build_images, engine, remove_images
 from .registries import Registry, registry
-from .support import Checkout, docker, leftovers, remove
+from .starting import Started
+from .support import Checkout, docker, leftovers, remove, until
 
 _NUMBERS = itertools.count()
 PASSWORD = "correct-horse-battery"
@@ -31,7 +31,7 @@ secrets: {password: {environment: DB_PASSWORD}}
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Elsewhere]:
+def remote(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RemoteEngine]:
     """The second engine."""
     try:
         if not docker("image", "ls", "-q", "slipway-base/debian:trixie"):
@@ -44,12 +44,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 
 
 @pytest.fixture
-def hub(tmp_path: Path, elsewhere: Elsewhere) -> Iterator[Registry]:
+def hub(tmp_path: Path, remote: RemoteEngine) -> Iterator[Registry]:
     """A registry that both engines reach."""
     try:
         registries.build_image()
         with registry(tmp_path) as made:
-            elsewhere.reach(made)
+            remote.reach(made)
             yield made
     finally:
         if ids := docker("image", "ls", "-q", "--filter", f"label={registries.LABEL}").split():
@@ -78,21 +78,21 @@ def write(directory: Path, repository: str, staging: Mapping[str, str], prod: Ma
     return Checkout(project, project / "envs", [name])
 
 
-def serves(checkout: Checkout, there: Elsewhere | None = None) -> str:
+def serves(checkout: Checkout, remote: RemoteEngine | None = None) -> str:
     """Return what a container of the project answers, "" when there is none."""
-    run = there.docker if there else docker
-    found = run("ps", "-q", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}")
-    return run("exec", found, "cat", "/note") if found else ""
+    run = remote.docker if remote else docker
+    container = run("ps", "-q", "--filter", f"label=com.docker.compose.project={checkout.projects[0]}")
+    return run("exec", container, "cat", "/note") if container else ""
 
 
 def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
-    tmp_path: Path, hub: Registry, elsewhere: Elsewhere
+    tmp_path: Path, hub: Registry, remote: RemoteEngine
 ) -> None:
-    checkout = write(tmp_path, f"{hub.host}/", {}, elsewhere.tls)
+    checkout = write(tmp_path, f"{hub.host}/", {}, remote.tls)
     name = checkout.projects[0]
     try:
         assert "there is nothing to promote" in checkout.inv("deploy.prod", code=3).stderr
-        steps = [one["name"] for one in checkout.json("deploy.staging")["steps"]]
+        steps = [step["name"] for step in checkout.json("deploy.staging")["steps"]]
         assert steps[-1] == "publish"
         record = f"{name}/{name}-release"
         assert hub.digest(f"{record}:staging") == hub.digest(f"{record}:staging.1") != ""
@@ -113,12 +113,12 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
         shown = checkout.json("deploy.plan", "--env", "prod")
         assert shown["promotes"] == "staging release 1"
         assert "docker pull" in checkout.inv("--dry", "deploy.prod").stdout
-        assert serves(checkout, elsewhere) == ""
+        assert serves(checkout, remote) == ""
         first = checkout.json("deploy.prod")
-        assert "promote" in [one["name"] for one in first["steps"]]
-        assert "build" not in [one["name"] for one in first["steps"]]
-        assert serves(checkout, elsewhere) == "one"
-        records = elsewhere.docker("image", "ls", "-q", "--filter", f"label=slipway.release={name}")
+        assert "promote" in [step["name"] for step in first["steps"]]
+        assert "build" not in [step["name"] for step in first["steps"]]
+        assert serves(checkout, remote) == "one"
+        records = remote.docker("image", "ls", "-q", "--filter", f"label=slipway.release={name}")
         assert len(set(records.split())) == 1
 
         assert checkout.json("deploy.staging")["outcome"] == "unchanged"
@@ -127,9 +127,9 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
         with (checkout.envs_dir / "staging.env").open("a") as file:
             file.write("DOCKER_HOST=tcp://127.0.0.1:9\n")
         checkout.inv("deploy.prod")
-        assert serves(checkout, elsewhere) == "two"
+        assert serves(checkout, remote) == "two"
         rows = checkout.json("deploy.history", "--env", "prod")["releases"]
-        assert [one["id"] for one in rows] == [2, 1]
+        assert [release["id"] for release in rows] == [2, 1]
         digest = rows[0]["images"]["web"].rpartition("@")[2]
         assert digest == hub.digest(f"{name}/web:{name}.staging.2.web")
         assert checkout.json("deploy.prod")["outcome"] == "unchanged"
@@ -139,37 +139,37 @@ def test_a_release_of_one_engine_is_promoted_to_another_by_way_of_the_registry(
 
 
 @pytest.mark.parametrize("way", ["tls", "ssh"])
-def test_a_stack_is_deployed_to_an_engine_elsewhere(tmp_path: Path, elsewhere: Elsewhere, way: str) -> None:
+def test_a_stack_is_deployed_to_a_remote_engine(tmp_path: Path, remote: RemoteEngine, way: str) -> None:
     if way == "ssh" and not shutil.which("ssh"):
         pytest.skip("there is no ssh on this machine")
-    elsewhere.load(SHELL)
-    reached = elsewhere.ssh if way == "ssh" else elsewhere.tls
+    remote.load(SHELL)
+    reached = remote.ssh if way == "ssh" else remote.tls
     extra = {key: value for key, value in reached.items() if key == "PATH"}
     checkout = write(tmp_path, "", {key: value for key, value in reached.items() if key != "PATH"}, {})
     assert checkout.json("deploy.staging", **extra)["outcome"] == "deployed"
-    assert serves(checkout, elsewhere) == "one"
+    assert serves(checkout, remote) == "one"
     assert serves(checkout) == ""
     if way == "tls":  # over SSH every word costs a handshake
         (checkout.project_dir / "note").write_text("two")
         checkout.inv("deploy.staging")
-        assert serves(checkout, elsewhere) == "two"
+        assert serves(checkout, remote) == "two"
         checkout.inv("deploy.rollback", "--env", "staging")
-        assert serves(checkout, elsewhere) == "one"
+        assert serves(checkout, remote) == "one"
     assert checkout.json("deploy.status", "--env", "staging", **extra)["services"][0]["state"] == "running"
 
     file = checkout.project_dir / "compose.yaml"
     file.write_text(file.read_text().replace("    init: true", "    init: true\n    volumes: ['./note:/other:ro']"))
     assert "web mounts" in checkout.inv("deploy.staging", code=3, **extra).stderr
-    assert serves(checkout, elsewhere) == "one"
+    assert serves(checkout, remote) == "one"
     checkout.inv("deploy.down", "--env", "staging", **extra)
-    assert serves(checkout, elsewhere) == ""
+    assert serves(checkout, remote) == ""
 
 
 def test_an_engine_that_restarts_in_the_middle_has_the_earlier_release_serve_again(
-    tmp_path: Path, elsewhere: Elsewhere
+    tmp_path: Path, remote: RemoteEngine
 ) -> None:
-    elsewhere.load(SHELL)
-    checkout = write(tmp_path, "", elsewhere.tls, {})
+    remote.load(SHELL)
+    checkout = write(tmp_path, "", remote.tls, {})
     probe = "test: [CMD, sh, -c, 'read a </note; test $$a = one'], start_period: 20s, start_interval: 200ms"
     more = f"    restart: always\n    healthcheck: {{{probe}}}\n    x-slipway: {{rollout: start-first}}\n"
     file = checkout.project_dir / "compose.yaml"
@@ -178,29 +178,29 @@ def test_an_engine_that_restarts_in_the_middle_has_the_earlier_release_serve_aga
     file.write_text(text.replace("\nsecrets:", f"\n{side}secrets:"))
     checkout.inv("deploy.staging")
     (checkout.project_dir / "note").write_text("two")  # never healthy
-    task = subprocess.Popen(
+    task = Started(
         checkout.command("deploy.staging", "--json"), env=checkout.environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     names = f"label=com.docker.compose.project={checkout.projects[0]}"
     try:
-        deadline = time.monotonic() + 30
-        while "-web-2" not in elsewhere.docker("ps", "--filter", names, "--format", "{{.Names}}"):
-            assert time.monotonic() < deadline
-        elsewhere.restart()
+        until(lambda: "-web-2" in remote.docker("ps", "--filter", names, "--format", "{{.Names}}"), "web-2 runs", 120)
+        remote.restart()
         out, said = task.communicate(timeout=120)
     finally:
         task.kill()
         task.communicate()
     assert task.returncode == 4, said
     assert json.loads(out)["outcome"] == "rolled-back"
-    assert "failed at start-first web" in said.splitlines()[-2]
+    # Both operations are under way: web waits for its health check, side for its settling time.
+    failed = said.splitlines()[-2]
+    assert "failed at start-first web" in failed or "failed at up side" in failed
     assert "the earlier release serves" in said.splitlines()[-1]
-    listed = elsewhere.docker("ps", "-a", "--filter", names, "--format", "{{.Names}} {{.State}}").splitlines()
-    assert sorted(one.split()[1] for one in listed) == ["running", "running"]
-    web = next(one.split()[0] for one in listed if "-web-" in one)
-    assert elsewhere.docker("exec", web, "cat", "/note") == "one"
-    assert elsewhere.docker("ps", "-aq", "--filter", f"label=slipway.lock={checkout.projects[0]}") == ""
+    listed = remote.docker("ps", "-a", "--filter", names, "--format", "{{.Names}} {{.State}}").splitlines()
+    assert sorted(line.split()[1] for line in listed) == ["running", "running"]
+    web = next(line.split()[0] for line in listed if "-web-" in line)
+    assert remote.docker("exec", web, "cat", "/note") == "one"
+    assert remote.docker("ps", "-aq", "--filter", f"label=slipway.lock={checkout.projects[0]}") == ""
     checkout.inv("deploy.down", "--env", "staging")
 
 
@@ -237,14 +237,18 @@ def test_a_registry_that_goes_away_in_the_middle_leaves_the_earlier_release_serv
 
 
 def test_where_the_builder_can_an_image_is_pushed_with_its_provenance(
-    tmp_path: Path, hub: Registry, elsewhere: Elsewhere
+    tmp_path: Path, hub: Registry, remote: RemoteEngine
 ) -> None:
-    checkout = write(tmp_path, f"{hub.host}/", {**elsewhere.tls, "BUILD_PROVENANCE": "max"}, {})
+    checkout = write(tmp_path, f"{hub.host}/", {**remote.tls, "BUILD_PROVENANCE": "max"}, {})
     (checkout.project_dir / "Dockerfile").write_text("FROM scratch\nCOPY note /note\n")
     assert "makes no attestations" in checkout.inv("build", "--push", "--env", "staging", code=3).stderr
-    with elsewhere.configured('{"features": {"containerd-snapshotter": true}}'):
+    with remote.configured('{"features": {"containerd-snapshotter": true}}'):
         checkout.inv("build", "--push", "--env", "staging")
     index = hub.document(f"{checkout.projects[0]}/web", "staging")
-    (about,) = [one for one in index["manifests"] if "vnd.docker.reference.type" in one.get("annotations", {})]
+    (about,) = [
+        manifest for manifest in index["manifests"] if "vnd.docker.reference.type" in manifest.get("annotations", {})
+    ]
     layers = hub.document(f"{checkout.projects[0]}/web", about["digest"])["layers"]
-    assert [one["annotations"]["in-toto.io/predicate-type"] for one in layers] == ["https://slsa.dev/provenance/v0.2"]
+    assert [layer["annotations"]["in-toto.io/predicate-type"] for layer in layers] == [
+        "https://slsa.dev/provenance/v0.2"
+    ]

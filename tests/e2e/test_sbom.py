@@ -1,4 +1,4 @@
-"""Bills of materials of real images, judged by validators of others."""
+"""Bills of materials of real images, checked by independent validators."""
 
 import json
 import subprocess
@@ -29,29 +29,33 @@ def shop(tmp_path_factory: pytest.TempPathFactory, advisories: Fixture) -> Itera
 
 
 def test_the_documents_of_every_image_are_valid_and_complete(shop: Planted) -> None:
-    found = {one["services"][0]: one for one in shop.json("image.sbom")["images"]}
+    images = {image["services"][0]: image for image in shop.json("image.sbom")["images"]}
 
-    assert {name: len(one["documents"]) for name, one in found.items()} == {"program": 2, "packages": 2, "keys": 2}
-    assert found["program"]["image"] == docker("image", "inspect", "--format", "{{.Id}}", shop.image("program"))
-    assert found["keys"]["packages"] > 50
-    for one in (document for each in found.values() for document in each["documents"]):
-        path = shop.reports / one["file"]
+    assert {name: len(image["documents"]) for name, image in images.items()} == {"program": 2, "packages": 2, "keys": 2}
+    assert images["program"]["image"] == docker("image", "inspect", "--format", "{{.Id}}", shop.image("program"))
+    assert images["keys"]["packages"] > 50
+    for entry in (parsed for image_ in images.values() for parsed in image_["documents"]):
+        path = shop.reports / entry["file"]
         text = path.read_text()
-        if one["format"] == "spdx-json":
-            document = parse_file(str(path))
-            assert document.creation_info.spdx_version == "SPDX-2.3"
-            assert validate_full_spdx_document(document) == []
+        if entry["format"] == "spdx-json":
+            parsed = parse_file(str(path))
+            assert parsed.creation_info.spdx_version == "SPDX-2.3"
+            assert validate_full_spdx_document(parsed) == []
         else:
             version = SchemaVersion.from_version(json.loads(text)["specVersion"])
             assert JsonStrictValidator(version).validate_str(text) is None
-    listed = (shop.reports / found["program"]["documents"][1]["file"]).read_text()
+    listed = (shop.reports / images["program"]["documents"][1]["file"]).read_text()
     assert '"pkg:golang/golang.org/x/text@v0.3.5"' in listed
-    assert '"pkg:deb/debian/liblzma5@5.2.5-2' in (shop.reports / found["packages"]["documents"][1]["file"]).read_text()
+    assert '"pkg:deb/debian/liblzma5@5.2.5-2' in (shop.reports / images["packages"]["documents"][1]["file"]).read_text()
 
 
 def test_the_same_image_gives_the_same_bytes(shop: Planted) -> None:
     def digests() -> dict[str, str]:
-        return {one["file"]: one["digest"] for each in shop.json("image.sbom")["images"] for one in each["documents"]}
+        return {
+            document["file"]: document["digest"]
+            for image in shop.json("image.sbom")["images"]
+            for document in image["documents"]
+        }
 
     before = digests()
     for path in (shop.reports / "sbom" / "dev").iterdir():
@@ -70,7 +74,7 @@ def test_documents_that_are_there_are_not_made_again(shop: Planted, tmp_path: Pa
     (shop.reports / "sbom" / "dev" / "keys.cdx.json").write_text("{}")
     dry = shop.inv("--dry", "image.sbom").stdout
 
-    # What somebody changed is made again, and only that.
+    # A document that was changed is made again, and only that.
     assert dry.count("docker image save") == 1
     assert shop.inv("image.sbom").stdout.count("sbom/dev/") == 6
     assert shop.inv("--dry", "image.sbom").stdout == ""
@@ -83,7 +87,7 @@ def test_a_tool_that_writes_garbage_makes_no_document(shop: Planted, tmp_path: P
 
     result = shop.inv("image.sbom", code=5, SCAN_TOOLS=str(tmp_path))
 
-    assert f"{shop.image('keys')}: trivy wrote what is no spdx-json document" in result.stderr
+    assert f"{shop.image('keys')}: trivy wrote no valid spdx-json document" in result.stderr
     assert shop.temporary == []
 
 
@@ -107,8 +111,8 @@ def test_a_release_records_the_documents_of_exactly_its_images(small: Callable[.
     def recorded(release: int) -> dict[str, str]:
         label = '{{index .Config.Labels "slipway.release.document"}}'
         name = f"{shop.projects[0]}-release:{release}"
-        found: dict[str, str] = json.loads(docker("inspect", "--format", label, name))["evidence"]
-        return found
+        evidence: dict[str, str] = json.loads(docker("inspect", "--format", label, name))["evidence"]
+        return evidence
 
     (shop.project_dir / "note").write_text("one")
     shop.inv("build", **reports)
@@ -117,5 +121,5 @@ def test_a_release_records_the_documents_of_exactly_its_images(small: Callable[.
     (shop.project_dir / "note").write_text("two")
     shop.inv("deploy.dev", **reports)
 
-    assert recorded(1) == {f"sbom {Path(one['file']).name}": one["digest"] for one in made}
+    assert recorded(1) == {f"sbom {Path(document['file']).name}": document["digest"] for document in made}
     assert recorded(2) == {}  # the documents are about the image before

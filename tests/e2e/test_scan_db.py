@@ -1,4 +1,4 @@
-"""The vulnerability database: brought in whole or not at all. It is a fixture (see tests/e2e/advisories)."""
+"""The vulnerability database: imported whole or not at all. It is a fixture (see tests/e2e/advisories)."""
 
 import io
 import os
@@ -15,6 +15,7 @@ from .advisories import Fixture
 from .advisories.project import Planted, make
 from .advisories.publish import publish
 from .registries import IMAGE, build_image, registry
+from .starting import Started
 from .support import docker
 
 
@@ -40,7 +41,7 @@ def registry_image() -> Iterator[None]:
 
 
 def shown(shop: Planted) -> dict[str, object]:
-    """Return what is said of the database, but for its age, which grows."""
+    """Return what `scan.db` reports of the database, without its age, which grows."""
     return {key: value for key, value in shop.json("scan.db")["advisories"].items() if key != "age"}
 
 
@@ -52,10 +53,10 @@ def test_there_is_none_and_that_is_said(shop: Planted) -> None:
 def test_an_archive_is_imported_and_shown(shop: Planted, archive: Path) -> None:
     shop.inv("scan.db", "--import", str(archive))
 
-    found = shop.json("scan.db")
-    assert (found["advisories"]["version"], found["advisories"]["old"]) == (2, False)
-    assert found["advisories"]["source"] == str(archive)
-    assert found["directory"] == str(shop.project_dir.parent / "cache" / "slipway" / "trivy-db")
+    document = shop.json("scan.db")
+    assert (document["advisories"]["version"], document["advisories"]["old"]) == (2, False)
+    assert document["advisories"]["source"] == str(archive)
+    assert document["directory"] == str(shop.project_dir.parent / "cache" / "slipway" / "trivy-db")
 
 
 def test_a_directory_is_imported_where_the_profile_says(shop: Planted, advisories: Fixture, tmp_path: Path) -> None:
@@ -79,16 +80,16 @@ def test_a_registry_of_our_own_serves_it(
         shop.inv("scan.db", "--import", name)
         before = shown(shop)
         assert before["source"] == name
-        # What is there under the name is no database: the one that was imported stays.
+        # The artifact is not a database: the database that was imported stays.
         broken = publish(place, "trivy-db", "3", b"garbage")
         said = shop.inv("scan.db", "--import", broken, code=3).stderr
-        assert f"the vulnerability database did not come from {broken}" in said
-    assert "did not come" in shop.inv("scan.db", "--import", name, code=3).stderr
+        assert f"the vulnerability database could not be downloaded from {broken}" in said
+    assert "could not be downloaded" in shop.inv("scan.db", "--import", name, code=3).stderr
     assert shown(shop) == before
 
 
 def cut(data: bytes) -> bytes:
-    """Return the first half of something."""
+    """Return the first half of some bytes."""
     return data[: len(data) // 2]
 
 
@@ -109,14 +110,14 @@ def test_a_broken_file_leaves_the_old_database(shop: Planted, advisories: Fixtur
     said = advisories.metadata()
     other = archive.with_name("other.tar.gz")
     for data, reason in (
-        (cut(archive.read_bytes()), "is not a whole archive"),
-        (b"garbage", "is not a whole archive"),
-        (b"", "is not a whole archive"),
+        (cut(archive.read_bytes()), "is not a complete archive"),
+        (b"garbage", "is not a complete archive"),
+        (b"", "is not a complete archive"),
         (packed(trivy_db=advisories.data), "there is no metadata.json in it"),
         (packed(metadata_json=said), "there is no trivy.db in it"),
         (packed(trivy_db=advisories.data, metadata_json=b"{}"), "metadata.json is not that of"),
         (packed(trivy_db=b"\0" * 65536, metadata_json=said), "trivy.db is not a vulnerability database"),
-        # The scanner itself reads this one, and finds nothing with it.
+        # The scanner itself accepts this file, and finds nothing with it.
         (packed(trivy_db=advisories.data[:20000], metadata_json=said), "trivy.db is cut short"),
         (packed(trivy_db=advisories.data[:8192] + b"\xff" * (len(advisories.data) - 8192), metadata_json=said), "read"),
     ):
@@ -124,15 +125,15 @@ def test_a_broken_file_leaves_the_old_database(shop: Planted, advisories: Fixtur
         assert reason in shop.inv("scan.db", "--import", str(other), code=2).stderr
     assert shown(shop) == before
     kept = (shop.project_dir.parent / "cache" / "slipway" / "trivy-db").glob("[!.]*")
-    assert len(list(kept)) == 2  # it, and the link to it
+    assert len(list(kept)) == 2  # the database, and the link to it
     assert shop.temporary == []
 
 
 def test_imports_at_the_same_time_leave_a_whole_database(shop: Planted, archive: Path) -> None:
     command, environment = shop.command("scan.db", "--import", str(archive)), shop.environment()
-    running = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(4)]
+    running = [Started(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(4)]
 
-    assert [one.wait(60) for one in running] == [0] * 4
+    assert [process.wait(60) for process in running] == [0] * 4
     assert shown(shop)["source"] == str(archive)
 
 
@@ -151,7 +152,7 @@ def test_an_import_that_is_stopped_leaves_nothing(shop: Planted, tmp_path: Path)
     fake.chmod(0o755)
     command = shop.command("scan.db", "--update")
     environment = shop.environment(SCAN_TOOLS=str(fake.parent))
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with Started(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not (tmp_path / "began").exists() and process.poll() is None:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGTERM)
@@ -162,8 +163,8 @@ def test_an_import_that_is_stopped_leaves_nothing(shop: Planted, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--import", "nosuch.tar.gz"), "no such file"),
-        (("--import", "a b"), "no such file"),
+        (("--import", "nosuch.tar.gz"), "neither a file nor a reference"),
+        (("--import", "a b"), "neither a file nor a reference"),
         (("--import", "x", "--update"), "two sources"),
     ],
 )

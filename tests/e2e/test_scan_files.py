@@ -1,40 +1,40 @@
-"""Planted faults in Dockerfiles, in the Compose model and in git: each is found, closes the gate, and can be mended."""
+"""Planted faults in Dockerfiles, in the Compose model and in git: each closes the gate until it is fixed."""
 
 import json
 import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from .support import Checkout
+from .starting import Started
+from .support import Checkout, until
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 GOOD = "FROM golang:1.27-alpine\nCOPY x /x\nUSER 1000:1000\n"
-# In two parts, so that this file holds no key itself.
+# In two parts, so that this file has no key itself.
 KEY = "AKIA" + "Z7QWERTYUIOPASDF"
 Make = Callable[..., Checkout]
 
 
 class Shop(Checkout):
-    """A project of one service in a git repository of its own; nothing of it ever runs."""
+    """A project of one service in a git repository of its own; it is never deployed."""
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """Keep the reports beside the project, and no release of anybody else in sight."""
+        """Return the process environment of a task, with a reports directory of its own."""
         return super().environment(SLIPWAY_REPORTS_DIR=str(self.project_dir.parent / "reports"), **extra)
 
     @property
     def reports(self) -> Path:
-        """Where its reports are."""
+        """The directory of the reports."""
         return self.project_dir.parent / "reports"
 
     def write(self, dockerfile: str = GOOD, **fields: object) -> None:
-        """Write the service: hardened, but for these fields."""
+        """Write the service: hardened, except for these fields."""
         web = {
             "image": "scan-test/web:1",
             "build": {"context": "."},
@@ -67,9 +67,9 @@ class Shop(Checkout):
         return self.git("rev-parse", "HEAD")
 
     def ids(self, kind: str, code: int = 0, **extra: str) -> list[str]:
-        """Return the ids of what a scan finds that closes the gate."""
+        """Return the ids of the findings that close the gate."""
         document = self.json(f"scan.{kind}", code=code, **extra)
-        return sorted({one["id"] for one in document["findings"] if one["closes"]})
+        return sorted({finding["id"] for finding in document["findings"] if finding["closes"]})
 
 
 @pytest.fixture
@@ -89,24 +89,25 @@ def shop(tmp_path: Path) -> Shop:
 # Dockerfiles and the Compose model
 
 
-def test_a_planted_fault_closes_the_gate_and_its_repair_opens_it(shop: Shop) -> None:
-    faults: list[tuple[str, dict[str, object], str]] = [
-        ("FROM golang:1.27-alpine\nCOPY x /x\n", {}, "SLIP001"),
-        (GOOD, {"user": "root"}, "SLIP001"),
-        ("FROM golang\nUSER 1000:1000\n", {}, "DL3006"),
-        ("FROM golang:latest\nUSER 1000:1000\n", {}, "DL3007"),
-        (GOOD.replace("COPY", "ENV API_TOKEN=hunter2\nCOPY"), {}, "SLIP004"),
-        (GOOD, {"volumes": ["/var/run/docker.sock:/var/run/docker.sock"]}, "SLIP009"),
-        (GOOD, {"privileged": True}, "SLIP008"),
-        (GOOD, {"cap_add": ["SYS_ADMIN"]}, "SLIP007"),
-        (GOOD, {"network_mode": "host"}, "SLIP011"),
+def test_planted_faults_close_the_gate_and_their_repair_opens_it(shop: Shop) -> None:
+    faults: list[tuple[str, dict[str, object], set[str]]] = [
+        (
+            "FROM golang:latest\nENV API_TOKEN=hunter2\nCOPY x /x\n",
+            {
+                "volumes": ["/var/run/docker.sock:/var/run/docker.sock"],
+                "cap_add": ["SYS_ADMIN"],
+                "network_mode": "host",
+            },
+            {"SLIP001", "SLIP004", "SLIP007", "SLIP009", "SLIP011", "DL3007"},
+        ),
+        ("FROM golang\nUSER 1000:1000\n", {"user": "root", "privileged": True}, {"SLIP001", "SLIP008", "DL3006"}),
     ]
-    for dockerfile, fields, id_ in faults:
+    for dockerfile, fields, ids in faults:
         shop.write(dockerfile, **fields)
-        assert id_ in shop.ids("dockerfiles", code=5)
+        assert ids <= set(shop.ids("dockerfiles", code=5))  # of those that close it, each by itself
 
-        shop.write()  # the same each time: looked at once, and kept
-        assert shop.ids("dockerfiles") == [], id_
+        shop.write()
+        assert shop.ids("dockerfiles") == []
 
 
 def test_the_reports_are_written_and_the_sarif_is_valid(shop: Shop) -> None:
@@ -166,9 +167,9 @@ def test_a_key_in_a_commit_that_was_removed_later_closes_the_gate(shop: Shop) ->
 
     result = shop.inv("scan.secrets", "--json", code=5)
 
-    (one,) = json.loads(result.stdout)["findings"]
-    assert (one["id"], one["severity"]) == ("aws-access-key-id", "critical")
-    assert one["where"] == f"commit {added[:12]}: config/prod.env:1"
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert (finding["id"], finding["severity"]) == ("aws-access-key-id", "critical")
+    assert finding["where"] == f"commit {added[:12]}: config/prod.env:1"
     written = [path for path in shop.reports.rglob("*") if path.is_file()]
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
     assert KEY not in result.stdout + result.stderr
@@ -203,7 +204,7 @@ def test_settings_of_the_caller_do_not_hide_a_fault(shop: Shop) -> None:
     assert "DL3006" in shop.inv("scan.dockerfiles", code=5, HADOLINT_IGNORE="DL3006").stdout
 
 
-def test_what_git_ignores_is_nobodys_leak(shop: Shop) -> None:
+def test_what_git_ignores_is_no_leak(shop: Shop) -> None:
     shop.commit(".gitignore", "secrets/\n")
     (shop.project_dir / "secrets").mkdir()
     (shop.project_dir / "secrets" / "a.env").write_text(f"aws_access_key_id = {KEY}\n")
@@ -236,11 +237,12 @@ def tools(shop: Shop, script: str) -> str:
     ],
 )
 def test_a_scanner_that_goes_wrong_is_never_clean(shop: Shop, script: str, reason: str) -> None:
-    given = {"SCAN_TOOLS": tools(shop, script), "SCAN_TIMEOUT": "1s", "SCAN_OFFLINE": "allow", "SCAN_FAIL_ON": "none"}
+    limit = "1s" if "SCAN_TIMEOUT" in reason else "2m"
+    given = {"SCAN_TOOLS": tools(shop, script), "SCAN_TIMEOUT": limit, "SCAN_OFFLINE": "allow", "SCAN_FAIL_ON": "none"}
 
     result = shop.inv("scan.dockerfiles", "--json", code=5, **given)
 
-    outcomes = {one["name"]: one for one in json.loads(result.stdout)["scanners"]}
+    outcomes = {scanner["name"]: scanner for scanner in json.loads(result.stdout)["scanners"]}
     assert outcomes["trivy: misconfiguration"]["outcome"] == "invalid"
     assert reason in outcomes["trivy: misconfiguration"]["reason"]
     assert not set(result.stderr + outcomes["trivy: misconfiguration"]["reason"]) & {"\x1b", "\x07"}
@@ -248,14 +250,11 @@ def test_a_scanner_that_goes_wrong_is_never_clean(shop: Shop, script: str, reaso
 
 def test_an_interrupted_scan_leaves_no_copies_behind(shop: Shop) -> None:
     given = {"SCAN_TOOLS": tools(shop, "exec sleep 60")}
-    task = subprocess.Popen(
+    task = Started(
         shop.command("scan.secrets"), env=shop.environment(**given), stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    end = time.monotonic() + 20
-    while not list(shop.reports.glob(".scan-*/files/tree/readme")) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert list(shop.reports.glob(".scan-*/files/tree/readme"))
+    until(lambda: list(shop.reports.glob(".scan-*/files/tree/readme")), "the files are copied")
 
     task.send_signal(signal.SIGTERM)
     task.communicate(timeout=30)
@@ -304,5 +303,5 @@ def test_new_compares_with_what_the_record_of_the_release_carries(
     compose = made.project_dir / "compose.yaml"
     compose.write_text(compose.read_text().replace("init: true", "init: true, privileged: true"))
     document = made.json("scan.dockerfiles", "--new", code=5, **reports)
-    assert [one["id"] for one in document["findings"] if one["closes"]] == ["SLIP008"]
+    assert [finding["id"] for finding in document["findings"] if finding["closes"]] == ["SLIP008"]
     assert (document["new_since"]["release"], document["new_since"]["base"]) == (1, "release record")

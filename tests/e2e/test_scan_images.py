@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from .advisories import DEBIAN, GO, MENDED, Fixture
+from .advisories import DEBIAN, FIXED, GO, Fixture
 from .advisories.project import KEY, Planted, make
+from .starting import Started
 from .support import Checkout, docker, leftovers, remove
-from .test_gates import elsewhere  # noqa: F401 - a fixture
+from .test_gates import remote_address  # noqa: F401 - a fixture
 
 SECRET = "aws-access-key-id"
 
@@ -36,9 +37,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, advisories: Fixture) -> Itera
     assert made.temporary == []
 
 
-def found(document: dict[str, Any]) -> dict[str, str]:
-    """Return the findings of a document: the service and the id."""
-    return {f"{one['where'].partition(':')[0]} {one['id']}": one["severity"] for one in document["findings"]}
+def severities(document: dict[str, Any]) -> dict[str, str]:
+    """Return the severity of each finding of a document, by its service and id."""
+    return {
+        f"{finding['where'].partition(':')[0]} {finding['id']}": finding["severity"] for finding in document["findings"]
+    }
 
 
 def scan(shop: Planted, code: int = 5, **extra: str) -> dict[str, Any]:
@@ -47,13 +50,13 @@ def scan(shop: Planted, code: int = 5, **extra: str) -> dict[str, Any]:
 
 
 def scanner(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what is said of one scanner."""
-    one: dict[str, Any] = next(one for one in document["scanners"] if one["name"] == f"trivy: {name}")
-    return one
+    """Return the result of one scanner."""
+    scanned: dict[str, Any] = next(result for result in document["scanners"] if result["name"] == f"trivy: {name}")
+    return scanned
 
 
 def fake(directory: Path, script: str) -> str:
-    """Put a scanner into a directory that is a script; returns the directory."""
+    """Put a script into a directory as its scanner; return the directory."""
     directory.mkdir(exist_ok=True)
     (directory / "trivy").write_text(f"#!/bin/sh\n{script}\n")
     (directory / "trivy").chmod(0o755)
@@ -63,15 +66,15 @@ def fake(directory: Path, script: str) -> str:
 def test_every_planted_fault_is_found_also_the_key_in_a_layer_that_was_deleted(shop: Planted) -> None:
     document = scan(shop)
 
-    assert found(document) == {
+    assert severities(document) == {
         f"program {GO}": "high",
         f"packages {DEBIAN}": "critical",
         f"keys {SECRET}": "critical",
     }
-    mends = {one["id"]: (one["fixed_in"], one["where"]) for one in document["findings"]}
-    assert mends[GO] == ("0.3.7", "program: golang.org/x/text v0.3.5 (program)")
-    assert mends[DEBIAN] == ("5.2.5-2.1", "packages: liblzma5 5.2.5-2")
-    assert mends[SECRET] == (None, "keys: /usr/share/shop/key:1")
+    fixes = {finding["id"]: (finding["fixed_in"], finding["where"]) for finding in document["findings"]}
+    assert fixes[GO] == ("0.3.7", "program: golang.org/x/text v0.3.5 (program)")
+    assert fixes[DEBIAN] == ("5.2.5-2.1", "packages: liblzma5 5.2.5-2")
+    assert fixes[SECRET] == (None, "keys: /usr/share/shop/key:1")
     weak = scanner(document, "vulnerabilities")
     assert (weak["version"], weak["outcome"]) == ("0.76.0", "found")
     assert weak["database"]
@@ -88,7 +91,7 @@ def test_what_was_scanned_is_not_scanned_again(shop: Planted, tmp_path: Path) ->
     calls = (tmp_path / "calls").read_text().split()
 
     assert calls == ["image"] * 3
-    assert found(scan(shop, SCAN_TOOLS=tools)) == found(first)
+    assert severities(scan(shop, SCAN_TOOLS=tools)) == severities(first)
     assert (tmp_path / "calls").read_text().split() == calls
     shop.inv("scan.images", "--force", code=5, SCAN_TOOLS=tools)
     assert (tmp_path / "calls").read_text().split() == calls * 2
@@ -124,7 +127,8 @@ def test_an_old_database_is_told(shop: Planted) -> None:
     ],
 )
 def test_a_scanner_that_fails_is_no_clean_image(shop: Planted, tmp_path: Path, script: str, reason: str) -> None:
-    document = scan(shop, SCAN_TOOLS=fake(tmp_path / "tools", script), SCAN_TIMEOUT="2s", SCAN_FAIL_ON="none")
+    limit = "2s" if reason == "SCAN_TIMEOUT" else "2m"
+    document = scan(shop, SCAN_TOOLS=fake(tmp_path / "tools", script), SCAN_TIMEOUT=limit, SCAN_FAIL_ON="none")
 
     weak = scanner(document, "vulnerabilities")
     assert weak["outcome"] == "invalid"
@@ -135,7 +139,7 @@ def test_a_scanner_that_fails_is_no_clean_image(shop: Planted, tmp_path: Path, s
 def test_a_signal_ends_the_scan_and_leaves_no_file(shop: Planted, tmp_path: Path) -> None:
     tools = fake(tmp_path / "tools", f"touch {tmp_path}/began; exec sleep 600")
     command, environment = shop.command("scan.images"), shop.environment(SCAN_TOOLS=tools)
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with Started(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not (tmp_path / "began").exists() and process.poll() is None:
             time.sleep(0.05)
         assert shop.temporary != []
@@ -144,11 +148,11 @@ def test_a_signal_ends_the_scan_and_leaves_no_file(shop: Planted, tmp_path: Path
     assert shop.temporary == []
 
 
-def test_an_engine_elsewhere_is_scanned_like_this_one(shop: Planted, elsewhere: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_remote_engine_is_scanned_like_this_one(shop: Planted, remote_address: str, tmp_path: Path) -> None:  # noqa: F811
     (shop.reports / "cache").rename(tmp_path / "cache")
     (shop.reports / "scanned-images").rename(tmp_path / "scanned")
 
-    assert len(found(scan(shop, DOCKER_HOST=elsewhere))) == 3
+    assert len(severities(scan(shop, DOCKER_HOST=remote_address))) == 3
 
 
 def test_an_image_that_is_not_there_is_one_line(shop: Planted) -> None:
@@ -156,7 +160,7 @@ def test_an_image_that_is_not_there_is_one_line(shop: Planted) -> None:
     docker("image", "rm", shop.image("keys"))
     try:
         for offline in ("refuse", "allow"):
-            result = shop.inv("scan.images", code=3, SCAN_OFFLINE=offline)
+            result = shop.inv("scan.images", "--env", "dev", code=3, SCAN_OFFLINE=offline)
             assert f"not on the engine: {shop.image('keys')}\n  hint: inv build --env dev\n" in result.stderr
     finally:
         docker("image", "tag", f"{shop.projects[0]}/kept:1", shop.image("keys"))
@@ -184,15 +188,15 @@ def test_hostile_names_never_reach_the_terminal_raw(shop: Planted) -> None:
 
 
 def test_each_repair_takes_its_finding_away_and_the_last_opens_the_gate(shop: Planted) -> None:
-    shop.program(MENDED)
+    shop.program(FIXED)
     shop.inv("build")
     assert GO not in json.dumps(scan(shop))
-    shop.mend()
+    shop.fix()
     shop.inv("build")
     document = scan(shop, code=0)
 
     assert (document["outcome"], document["findings"]) == ("passed", [])
-    assert {one["outcome"] for one in document["scanners"]} == {"clean"}
+    assert {result["outcome"] for result in document["scanners"]} == {"clean"}
 
 
 def test_a_deploy_wants_a_scan_that_passed_of_exactly_its_images(
@@ -220,13 +224,13 @@ def test_a_deploy_wants_a_scan_that_passed_of_exactly_its_images(
     evidence = json.loads(docker("inspect", "--format", label, f"{made.projects[0]}-release:1"))["evidence"]
     assert evidence["scan"].startswith("passed: 1 image, trivy 0.76.0, advisories of ")
 
-    # Elsewhere the same image comes in with it.
+    # Another environment gets the same image with its scan.
     prod = f"COMPOSE_PROJECT_NAME={made.projects[0]}-prod\nPROMOTE_FROM=dev\nREQUIRE_EVIDENCE=scan\n"
     (made.envs_dir / "prod.env").write_text(prod)
     made.projects.append(f"{made.projects[0]}-prod")
     made.inv("deploy.prod", **own)
 
-    # Another image: what was found of the one before says nothing about it.
+    # Another image: the scan of the one before does not count for it.
     note.write_text(f"aws_access_key_id = {KEY}")
     made.inv("build", **own)
     refused(f"not scanned with this database: small/{made.projects[0]}:1")

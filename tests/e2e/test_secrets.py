@@ -1,4 +1,4 @@
-"""Passwords as most projects have them: they deploy and roll back, and nothing that the engine keeps holds them."""
+"""Passwords as most projects have them: deployed and rolled back, and in no record on the engine."""
 
 import gzip
 import io
@@ -30,13 +30,13 @@ SECRETS = ("a-literal$secret", "from$file9x")
 
 
 def environment(checkout: Checkout) -> dict[str, str]:
-    """Return the environment of the one container of a project."""
-    found = json.loads(docker("inspect", f"{checkout.projects[0]}-web-1"))[0]
-    return dict(word.split("=", 1) for word in found["Config"]["Env"])
+    """Return the environment of the only container of a project."""
+    container = json.loads(docker("inspect", f"{checkout.projects[0]}-web-1"))[0]
+    return dict(word.split("=", 1) for word in container["Config"]["Env"])
 
 
-def kept(checkout: Checkout) -> bytes:
-    """Return all that is in the records of a project: files, layers and settings of their images, unpacked."""
+def records(checkout: Checkout) -> bytes:
+    """Return the bytes of all records of a project: files, layers and settings of their images, unpacked."""
     names = docker("image", "ls", "-q", "--filter", f"label=slipway.release={checkout.projects[0]}").split()
     assert names
     saved = subprocess.run([DOCKER, "image", "save", *names], capture_output=True, check=True, timeout=300).stdout
@@ -44,19 +44,22 @@ def kept(checkout: Checkout) -> bytes:
 
 
 def unpacked(data: bytes) -> bytes:
-    """Return data, and what is in it when it is an archive."""
+    """Return data, followed by the contents of its members if it is an archive."""
     data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            return data + b"".join(unpacked(file.read()) for one in tar if (file := tar.extractfile(one)))
+            return data + b"".join(unpacked(file.read()) for member in tar if (file := tar.extractfile(member)))
     except tarfile.TarError:
         return data
 
 
-def holds(found: bytes, *secrets: str) -> list[str]:
-    """Return the secrets that stand in data, however they are quoted."""
-    spelled = {one: (one, one.replace("$", "$$"), json.dumps(one)[1:-1], one.replace("'", "''")) for one in secrets}
-    return [one for one, words in spelled.items() if any(word.encode() in found for word in words)]
+def secrets_in(data: bytes, *secrets: str) -> list[str]:
+    """Return the secrets that data contains, however they are quoted."""
+    spelled = {
+        secret: (secret, secret.replace("$", "$$"), json.dumps(secret)[1:-1], secret.replace("'", "''"))
+        for secret in secrets
+    }
+    return [secret for secret, words in spelled.items() if any(word.encode() in data for word in words)]
 
 
 def profile(checkout: Checkout, password: str, text: str) -> None:
@@ -84,16 +87,16 @@ def test_a_password_is_deployed_and_rolled_back_and_no_record_holds_it(shop: Che
     profile(shop, f'"{password}"' if "'" in password else f"'{password}'", "two")
     shop.inv("deploy.dev")
     plan = shop.inv("--dry", "deploy.rollback", "--to", "1")
-    assert holds(plan.stdout.encode() + plan.stderr.encode(), *secrets) == []
+    assert secrets_in(plan.stdout.encode() + plan.stderr.encode(), *secrets) == []
     # A password that is a word is masked wherever the word stands.
     assert password == "postgres" or "postgres://me:${DB_PASSWORD}@db/x" in plan.stdout
     assert "is not what it was" not in shop.inv("deploy.rollback", "--to", "1").stderr
     assert environment(shop) == before
-    found = kept(shop)
-    assert holds(found, *secrets) == []
-    assert b"${slipway:DB_PASSWORD}" in found
-    assert b"${slipway:web.environment.PGPASSWORD}" in found
-    assert b'"POSTGRES_USER": "postgres"' in found
+    data = records(shop)
+    assert secrets_in(data, *secrets) == []
+    assert b"${slipway:DB_PASSWORD}" in data
+    assert b"${slipway:web.environment.PGPASSWORD}" in data
+    assert b'"POSTGRES_USER": "postgres"' in data
 
 
 def test_a_roll_back_says_which_secret_is_not_what_it_was_and_which_is_gone(shop: Checkout) -> None:
@@ -105,7 +108,7 @@ def test_a_roll_back_says_which_secret_is_not_what_it_was_and_which_is_gone(shop
     said = shop.inv("deploy.rollback", "--to", "1").stderr
     assert "DB_PASSWORD is not what it was in release 1" in said
     assert "web.environment.PGPASSWORD is not what it was in release 1" in said
-    assert holds(said.encode(), "first-9x", "second-9x", "other-9x") == []
+    assert secrets_in(said.encode(), "first-9x", "second-9x", "other-9x") == []
     now = environment(shop)
     assert (now["POSTGRES_PASSWORD"], now["PGPASSWORD"], now["TEXT"]) == ("second-9x", "other-9x", "one")
     assert shop.json("deploy.plan")["changes"][0]["action"] != "unchanged"
@@ -123,7 +126,7 @@ def test_a_deploy_that_fails_goes_back_with_the_password_that_was(shop: Checkout
     (shop.project_dir / "db.env").write_text("OTHER=x\n")
     shop.inv("deploy.dev", code=4)
     assert environment(shop) == before
-    assert holds(kept(shop), "first-9x", "second-9x", *SECRETS) == []
+    assert secrets_in(records(shop), "first-9x", "second-9x", *SECRETS) == []
 
 
 def test_a_dry_run_makes_no_key(shop: Checkout) -> None:

@@ -1,4 +1,4 @@
-"""Signatures by key, with the real cosign and real registries: what is signed runs, and nothing else does."""
+"""Signatures by key, with the real cosign and real registries: only signed images run."""
 
 import itertools
 import os
@@ -40,10 +40,10 @@ COPY content /${{KIND}}
 
 @dataclass
 class Signed(Checkout):
-    """A project whose environments prod and next want signatures, and the keys beside it."""
+    """A project whose environment prod requires signatures."""
 
     def content(self, text: str) -> None:
-        """Make the next build another one."""
+        """Give the next build other content."""
         (self.project_dir / "content").write_text(text)
 
     def running(self) -> list[str]:
@@ -52,16 +52,16 @@ class Signed(Checkout):
         return docker("ps", "--filter", label, "--format", "{{.Image}}").splitlines()
 
     def refused(self, *words: str, **extra: str) -> str:
-        """Deploy prod, hold that nothing started, and return the line that says why."""
+        """Deploy prod, assert that it is refused and starts nothing, and return stderr."""
         before = self.running()
-        found = self.inv("deploy.prod", *words, code=3, **extra).stderr
+        refusal = self.inv("deploy.prod", *words, code=3, **extra).stderr
         assert self.running() == before
-        return found
+        return refusal
 
 
 @pytest.fixture(scope="module")
 def registry_image(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The image of the registries and the base of the projects; nothing with our label is left afterwards."""
+    """The image of the registries and the projects' base image; removes everything with the label of these tests."""
     base = "slipway-base/debian:trixie"
     try:
         if not docker("image", "ls", "-q", base):
@@ -113,7 +113,7 @@ def signed(registry_image: str, keys: Path, tmp_path: Path) -> Iterator[Callable
         return made[-1]
 
     yield make
-    for name in (name for one in made for name in one.projects):
+    for name in (name for shop in made for name in shop.projects):
         remove(name)
         assert leftovers(name) == []
 
@@ -138,17 +138,17 @@ def test_only_what_is_signed_by_the_key_is_deployed(plain: Registry, signed: Cal
 
     shop.inv("image.sign", "--env", "prod", SIGN_KEY=f"{keys}/other.key", COSIGN_PASSWORD=PASSWORD)
     assert shop.refused().count("is signed by another key than VERIFY_KEY") == 2
-    assert {one["state"] for one in shop.json("image.verify", "--env", "prod", code=5)["images"]} == {
+    assert {image["state"] for image in shop.json("image.verify", "--env", "prod", code=5)["images"]} == {
         "signed by another key"
     }
 
-    shop.inv("image.sign", "--env", "prod", "--service", "web", **good)
+    shop.json("image.sign", "--env", "prod", "--service", "web", **good)
     assert "worker:prod of worker" in (refusal := shop.refused())
     assert "web:prod" not in refusal
     assert "then sign by digest with SIGN_KEY" in shop.inv("--dry", "image.push", "--env", "prod").stdout
     result = shop.inv("image.push", "--env", "prod", **good)  # signs what is there already
     assert PASSWORD not in result.stdout + result.stderr
-    assert all(one["signed"] for one in shop.json("image.verify", "--env", "prod")["images"])
+    assert all(image["signed"] for image in shop.json("image.verify", "--env", "prod")["images"])
     shop.inv("deploy.prod")
     assert len(shop.running()) == 2
 
@@ -162,19 +162,19 @@ def test_a_signature_of_other_content_or_of_another_image_does_not_count(
     shop.inv("deploy.prod")
     first = plain.digest(f"{name}/web:prod")
 
-    # The tag moves to other content, and the old signature is put beside it.
+    # The tag moves to other content, and the old signature is copied to it.
     shop.content("two")
     shop.inv("build", "--env", "prod", "--push", SIGN_KEY="")
     assert shop.refused().count("is not signed") == 2
     copy_signature(plain, f"{name}/web", first, plain.digest(f"{name}/web:prod"))
     assert "has the signature of another image" in shop.refused()
 
-    # One that is signed, in the place of another: image and signature are copied as they are.
+    # A signed image under the name of another: image and signature are copied as they are.
     shop.inv("image.sign", "--env", "prod", **good)
     cosign("copy", "--force", f"{plain.host}/{name}/web:prod", f"{plain.host}/{name}/worker:prod")
     docker("pull", "--quiet", f"{plain.host}/{name}/worker:prod")
-    found = shop.json("image.verify", "--env", "prod", "--service", "worker", code=5)["images"]
-    assert [one["state"] for one in found] == ["signed as another image"]
+    images = shop.json("image.verify", "--env", "prod", "--service", "worker", code=5)["images"]
+    assert [image["state"] for image in images] == ["signed as another image"]
     shop.refused()
 
 
@@ -211,27 +211,22 @@ def test_a_release_that_is_pushed_is_signed_and_can_be_promoted(plain: Registry,
     shop = signed(plain.host)
     shop.inv("deploy.next", PUBLISH_RELEASES="true", SIGN_PASSWORD=PASSWORD)
     shop.inv("deploy.prod", PROMOTE_FROM="next")
-    assert {one.rpartition(":")[2] for one in shop.running()} == {"prod"}
+    assert {image.rpartition(":")[2] for image in shop.running()} == {"prod"}
 
 
-@pytest.mark.parametrize(
-    ("setting", "line"),
-    [
+def test_a_key_that_cannot_sign_is_one_clear_line_before_anything_is_sent(signed: Callable[..., Signed]) -> None:
+    shop = signed("127.0.0.1:9")
+    for setting, line in (
         ({"SIGN_KEY": "missing.key"}, "SIGN_KEY: cannot read missing.key (no such file or directory)"),
         ({"SIGN_KEY": "content"}, "SIGN_KEY: content is no private key of cosign"),
         ({"SIGN_KEY": "env://NO_SUCH"}, "SIGN_KEY: env://NO_SUCH names a variable that is not set"),
         ({"SIGN_PASSWORD": "guessed"}, "SIGN_KEY: the password does not open"),
         ({}, "SIGN_KEY: the password does not open"),
-    ],
-)
-def test_a_key_that_cannot_sign_is_one_clear_line_before_anything_is_sent(
-    signed: Callable[..., Signed], setting: dict[str, str], line: str
-) -> None:
-    shop = signed("127.0.0.1:9")
-    result = shop.inv("image.push", "--env", "prod", code=2, **setting)
-    assert result.stderr.startswith(line)
-    assert len(result.stderr.splitlines()) == 2  # the line, and its hint
-    assert "guessed" not in result.stderr
+    ):
+        result = shop.inv("image.push", "--env", "prod", code=2, **setting)
+        assert result.stderr.startswith(line)
+        assert len(result.stderr.splitlines()) == 2  # the line, and its hint
+        assert "guessed" not in result.stderr
 
 
 def test_verification_without_a_key_and_without_a_registry_says_so(signed: Callable[..., Signed], keys: Path) -> None:
@@ -256,6 +251,6 @@ def test_a_registry_with_tls_and_a_password_is_signed_in_verified_and_promoted(
             key = {"SIGN_KEY": "env://THE_KEY", "THE_KEY": (keys / "good.key").read_text()}
             shop.inv("build", "--env", "next", "--push", **logged_in, **key)
             shop.inv("image.promote", "--from", "next", "--to", "prod", **logged_in)
-            assert all(one["signed"] for one in shop.json("image.verify", "--env", "prod", **logged_in)["images"])
+            assert all(image["signed"] for image in shop.json("image.verify", "--env", "prod", **logged_in)["images"])
             shop.inv("deploy.prod", **logged_in)
         assert "no login" in (said := shop.inv("image.verify", "--env", "prod", code=3).stderr) or "credentials" in said

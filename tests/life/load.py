@@ -1,17 +1,22 @@
-"""A strict client that reads and writes rows: connections that are kept, no retry, and every key answered 201 noted."""
+"""A strict client that reads and writes rows: kept-alive connections, no retry; records each key answered with 201."""
 
 import asyncio
+import http.client
 import itertools
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 _TIMEOUT = 10.0  # seconds until a request is lost
 _KEPT = 12  # connections that are used again and again
 _WAITING = 30  # requests in flight; more are not sent, so a busy machine makes a slower client and no losses
+_SHORT = 200  # bytes of an answer that is kept
 _LONGEST = 3600.0  # seconds that a load goes on at most
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -19,18 +24,35 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True)
 class Api:
-    """How a stack is asked through its front door; ``body`` makes what is posted of a key, ``trust`` is for TLS."""
+    """How clients reach a stack; ``body`` makes the body to post of a key, ``trust`` the context for TLS, if any.
+
+    Whatever the ``host``, clients ask for ``localhost``: that is the name in certificates.
+    """
 
     port: int
     path: str
     read: str
     body: Callable[[str], str] = str
     trust: Callable[[], ssl.SSLContext] | None = None
+    host: str = "127.0.0.1"
+
+    def get(self, path: str, timeout: float = 5.0) -> str:
+        """Ask once over a connection of its own, and return the body; raises OSError or HTTPException without one."""
+        connection = http.client.HTTPConnection("localhost", self.port, timeout=timeout)
+        with closing(socket.create_connection((self.host, self.port), timeout)) as plain:
+            context = self.trust() if self.trust else None
+            with context.wrap_socket(plain, server_hostname="localhost") if context else nullcontext(plain) as made:
+                connection.sock = made
+                connection.request("GET", path, headers={"Connection": "close"})
+                answer = connection.getresponse()
+                if answer.status != 200:
+                    raise http.client.HTTPException(f"status {answer.status}")
+                return answer.read().decode()
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a load has come."""
+    """The counts of a load at a moment."""
 
     answered: int
     lost: int
@@ -39,21 +61,29 @@ class Mark:
 
 @dataclass
 class Load:
-    """What became of the requests; each list only grows."""
+    """The results of the requests so far: times in seconds, a line for each failure, keys answered with 201.
+
+    ``answers`` are the short bodies of all answers, each with the moment (of ``time.monotonic``) it was asked at.
+    """
 
     api: Api
     rate: float
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    answers: list[tuple[float, str]] = field(default_factory=list)
+
+    def between(self, begin: float, end: float) -> Counter[str]:
+        """Return how often each answer was given to requests of a time."""
+        return Counter(body for asked, body in self.answers if begin <= asked < end)
 
     def mark(self) -> Mark:
-        """Return how far it has come."""
+        """Return the counts so far."""
         return Mark(len(self.seconds), len(self.failures), len(self.written))
 
-    def percentile(self, share: float) -> float:
-        """Return a percentile of the times, in seconds."""
-        ordered = sorted(self.seconds)
+    def percentile(self, share: float, begin: int = 0, end: int | None = None) -> float:
+        """Return a percentile of the times, in seconds; of the answers of a number to those of another."""
+        ordered = sorted(self.seconds[begin:end])
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
@@ -74,7 +104,7 @@ class _Client:
                 break
             if len(self.running) >= _WAITING:
                 continue
-            task = asyncio.create_task(self._one(number))
+            task = asyncio.create_task(self._send(number))
             self.running.add(task)
             task.add_done_callback(self.running.discard)
         if self.running:
@@ -84,40 +114,42 @@ class _Client:
         while not self.kept.empty():
             await _close(self.kept.get_nowait())
 
-    async def _one(self, number: int) -> None:
+    async def _send(self, number: int) -> None:
         own = number % 8 == 0  # every eighth request has a connection of its own
         key = f"k{number}-{time.time_ns()}" if number % 3 == 0 else ""
         connection: Connection | None = None if own else await self.kept.get()
-        began, again = time.monotonic(), False
+        began, reusable = time.monotonic(), False
         try:
             async with asyncio.timeout(_TIMEOUT):
                 connection = connection or await self._connect()
-                status, again = await self._ask(key, own, *connection)
+                status, reusable, body = await self._ask(key, own, *connection)
             if status != (201 if key else 200):
                 raise ValueError(f"status {status}")
             self.load.seconds.append(time.monotonic() - began)
             if key:
                 self.load.written.append(key)
+            if len(body) <= _SHORT:
+                self.load.answers.append((began, body.decode(errors="replace").strip()))
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
             what = (
                 f"{'write' if key else 'read'} after {time.monotonic() - began:.2f} s: {type(error).__name__} {error}"
             )
             self.load.failures.append(what)
-            again = False
-        if not again:
+            reusable = False
+        if not reusable:
             await _close(connection)
         if not own:
-            self.kept.put_nowait(connection if again else None)
+            self.kept.put_nowait(connection if reusable else None)
 
     async def _connect(self) -> Connection:
         context = self.load.api.trust() if self.load.api.trust else None
         name = "localhost" if context else None
-        return await asyncio.open_connection("127.0.0.1", self.load.api.port, ssl=context, server_hostname=name)
+        return await asyncio.open_connection(self.load.api.host, self.load.api.port, ssl=context, server_hostname=name)
 
     async def _ask(
         self, key: str, own: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> tuple[int, bool]:
-        """Send one request and read its answer; returns the status, and whether the connection may be used again."""
+    ) -> tuple[int, bool, bytes]:
+        """Send a request and read its answer; return status, whether the connection may be used again, and body."""
         api = self.load.api
         body = api.body(key).encode() if key else b""
         first = f"POST {api.path}" if key else f"GET {api.read}"
@@ -127,8 +159,8 @@ class _Client:
         await writer.drain()
         answer = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = dict(line.lower().split(": ", 1) for line in answer.split("\r\n")[1:] if ": " in line)
-        await _read_body(headers, reader)
-        return int(answer.split(" ", 2)[1]), not own and headers.get("connection") != "close"
+        content = await _read_body(headers, reader)
+        return int(answer.split(" ", 2)[1]), not own and headers.get("connection") != "close", content
 
 
 async def _close(connection: Connection | None) -> None:
@@ -140,23 +172,32 @@ async def _close(connection: Connection | None) -> None:
             await connection[1].wait_closed()
 
 
-async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader) -> None:
+async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader) -> bytes:
     if headers.get("transfer-encoding") != "chunked":
-        await reader.readexactly(int(headers.get("content-length", "0")))
-        return
+        return await reader.readexactly(int(headers.get("content-length", "0")))
+    body = b""
     while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
-        await reader.readexactly(size + 2)
+        body += (await reader.readexactly(size + 2))[:size]
     await reader.readuntil(b"\r\n")
+    return body
+
+
+@contextmanager
+def in_background(run: Callable[[threading.Event], Coroutine[Any, Any, None]]) -> Iterator[None]:
+    """Run a coroutine in a thread for as long as the block lasts: then it is told to stop, and waited for."""
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(run(stop)), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=60)
 
 
 @contextmanager
 def load(api: Api, rate: float) -> Iterator[Load]:
-    """Send requests all through a block."""
-    found, stop = Load(api, rate), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_Client(found, stop).run()), daemon=True)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        thread.join(timeout=60)
+    """Send ``rate`` requests a second for as long as the block lasts."""
+    result = Load(api, rate)
+    with in_background(lambda stop: _Client(result, stop).run()):
+        yield result

@@ -1,4 +1,4 @@
-"""A git repository as a project has one: commits, tags, a second clone."""
+"""The git repository of a project: commits, tags, a second clone."""
 
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Repository:
     directory: Path
 
     def git(self, *words: str) -> str:
-        """Run git and return what it printed; nothing of the user's own configuration takes part."""
+        """Run git without the user's own configuration, and return what it printed."""
         done = subprocess.run(
             ["git", "-c", "user.name=Life", "-c", "user.email=life@example.com", "-c", "commit.gpgsign=false", *words],
             cwd=self.directory, capture_output=True, text=True, check=True, timeout=60,
@@ -21,7 +21,7 @@ class Repository:
         return done.stdout.strip()
 
     def start(self, subject: str) -> None:
-        """Make the repository of what is there."""
+        """Make a repository of the files in the directory, with a first commit."""
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit(subject)
 
@@ -35,7 +35,7 @@ class Repository:
         self.git("tag", "--annotate", "--message", name, name)
 
     def revert(self) -> None:
-        """Take the last commit back by another one."""
+        """Revert the last commit with a new commit."""
         self.git("revert", "--no-edit", "HEAD")
 
     @property
@@ -55,7 +55,7 @@ class Repository:
         file.write_text(text)
 
     def replace(self, path: str, old: str, new: str) -> None:
-        """Put other text in a file the way git and editors do: a new file under the old name."""
+        """Replace text in a file by rename, as git and editors do."""
         file = self.directory / path
         text = file.read_text()
         assert old in text, f"{path} has no {old!r}"

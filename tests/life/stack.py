@@ -1,15 +1,16 @@
-"""A project in a git repository with profiles of its own, and what a week of releases asks of it."""
+"""A project in a git repository with profiles of its own, and what a week of releases needs of it."""
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ _SERVICE = "com.docker.compose.service"
 
 @dataclass(kw_only=True)
 class Stack(Checkout):
-    """One stack: its checkout, its Compose project, its front door and how its rows are read.
+    """A stack: its checkout, its Compose project, how clients reach it and how its rows are read.
 
     ``project_path`` and ``envs_path`` are where the Compose project and the profiles are in the repository.
     """
@@ -39,10 +40,10 @@ class Stack(Checkout):
     envs_path: str = "envs"
     local: dict[str, str] = field(default_factory=dict)
     replicas: dict[str, int] = field(default_factory=dict)  # of services that have more than one
-    released: list[tuple[int, str]] = field(default_factory=list)  # releases, and what their service said of itself
+    released: list[tuple[int, str]] = field(default_factory=list)  # releases, and the version that each reported
 
     def use(self, repository: Repository) -> None:
-        """Work in another checkout from now on; what is not tracked comes along."""
+        """Work in another checkout from now on; untracked profiles are copied to it."""
         self.repository = repository
         self.project_dir = repository.directory / self.project_path
         self.envs_dir = repository.directory / self.envs_path
@@ -51,37 +52,35 @@ class Stack(Checkout):
         self.settings()
 
     def settings(self, **changed: str) -> None:
-        """Write the layer of the profile that is this machine's; an empty value takes a key away."""
+        """Write this machine's layer of the profile; an empty value removes a key."""
         self.local = {key: value for key, value in {**self.local, **changed}.items() if value}
         lines = [f"{key}={value}" for key, value in self.local.items()]
         (self.envs_dir / "staging.local.env").write_text("\n".join(lines) + "\n")
 
-    def says(self) -> str:
-        """Return what the running service says of its version; "" while it says nothing."""
-        with suppress(OSError, ValueError):  # before the first deploy there may be no certificate either
-            context = self.api.trust() if self.api.trust else None
-            url = f"{'https' if context else 'http'}://localhost:{self.api.port}/version"
-            with urllib.request.urlopen(url, context=context, timeout=5) as answer:
-                return str(answer.read().decode())
+    def reported(self) -> str:
+        """Return what the running service reports as its version; "" when it does not answer."""
+        with suppress(OSError, ValueError, HTTPException):  # before the first deploy there may be no certificate either
+            return self.api.get("/version", timeout=10)
         return ""
 
     def running(self) -> dict[str, frozenset[str]]:
-        """Return the containers of each service that run, jobs left out."""
-        found: dict[str, set[str]] = {}
-        for one in self._containers():
-            if one["State"]["Running"] and one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True":
-                found.setdefault(one["Config"]["Labels"][_SERVICE], set()).add(one["Id"])
-        return {service: frozenset(ids) for service, ids in found.items()}
+        """Return the ids of the running containers of each service, without jobs."""
+        oneoff = "com.docker.compose.oneoff"
+        ids_by_service: dict[str, set[str]] = {}
+        for container in self._containers():
+            if container["State"]["Running"] and container["Config"]["Labels"].get(oneoff) != "True":
+                ids_by_service.setdefault(container["Config"]["Labels"][_SERVICE], set()).add(container["Id"])
+        return {service: frozenset(ids) for service, ids in ids_by_service.items()}
 
     def _containers(self) -> list[dict[str, Any]]:
-        for _ in range(5):  # a container may go between the two
+        for _ in range(5):  # a container may be removed between the two commands
             ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
             with suppress(subprocess.CalledProcessError):
                 return list(json.loads(docker("inspect", *ids))) if ids else []
         return []
 
-    def missing(self, written: list[str], patience: float = 10.0) -> int:
-        """Return how many of the rows that were answered 201 are not in the database."""
+    def missing(self, written: list[str], patience: float = 60.0) -> int:
+        """Return how many rows that were answered with 201 are missing in the database after ``patience`` seconds."""
         deadline = time.monotonic() + patience
         while True:
             left = set(written) - self._rows()
@@ -101,19 +100,23 @@ class Stack(Checkout):
             return docker("exec", container, *words, check=False)
         return ""
 
+    def cleaning(self) -> tuple[str, ...]:
+        """Return the task that removes everything of a stack, without its environment."""
+        return ("clean", "--images", "--volumes")
+
     def left(self) -> list[str]:
-        """Return what is on the engine of this stack."""
+        """Return what the engine has of this stack."""
         return [*leftovers(self.project), *_named(self.project), *_image_names(self.project)]
 
     def remove(self) -> None:
-        """Remove all of it, without the help of what is being tested."""
+        """Remove everything of the stack, without the code under test."""
         remove(self.project)
         if names := _image_names(self.project):
             docker("image", "rm", "-f", *names, check=False)
 
 
 def _image_names(project: str) -> list[str]:
-    """Return the names of images that have the project's: as a repository, or as the tag of somebody else's."""
+    """Return the image names that begin with the project's name, and its tags on images from elsewhere."""
     names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
     return [name for name in names if name.startswith(project) or name.rpartition(":")[2].startswith(project)]
 
@@ -128,26 +131,26 @@ def _named(project: str) -> list[str]:
 
 
 def new_name(kind: str) -> str:
-    """Return the name of a Compose project that nobody else has."""
-    return f"life-{kind}-{uuid.uuid4().hex[:6]}"
+    """Return a unique name for a Compose project, with the id of this process."""
+    return f"life-{kind}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
 def local_images() -> dict[str, str]:
-    """Return what a stack's profile says about foreign images on a machine without a registry."""
+    """Return the settings for images from elsewhere on a machine without a registry."""
     layer = ROOT / "envs" / "base.local.env"
     local = layer.exists() and "BASE_IMAGES=local" in layer.read_text()
     return {"POSTGRES_IMAGE": "slipway-base/postgres:17"} if local else {}
 
 
 def foreign(base: Path, kind: str, copied: dict[str, str], more: dict[str, str] | None = None) -> Stack:
-    """Make a stack that is not ours in shape: Compose file, Dockerfiles, sources; ``copied`` names what goes where."""
+    """Make a stack unlike the sample of ``stacks/KIND``; ``copied`` maps further folders to places in the checkout."""
     project, directory = new_name(kind), base / "checkout"
     shutil.copytree(STACKS / kind, directory, ignore=shutil.ignore_patterns("__pycache__"))
     for source, target in copied.items():
         shutil.copytree(STACKS / source, directory / target, ignore=shutil.ignore_patterns("__pycache__"))
     repository = Repository(directory)
     repository.write("envs/base.env", "BASE_IMAGES_OVERRIDE=bases.yaml\nCOMPOSE_FILE=compose.yaml\n")
-    repository.write("envs/staging.env", f"HEALTH_TIMEOUT=40s\nMODE={kind}\n")
+    repository.write("envs/staging.env", f"HEALTH_TIMEOUT=120s\nMODE={kind}\n")
     repository.write(".gitignore", "envs/*.local.env\n__pycache__/\nreports/\nbackups/\n.inv.lock\n")
     port = free_port()
     stack = Stack(
@@ -166,7 +169,7 @@ def foreign(base: Path, kind: str, copied: dict[str, str], more: dict[str, str] 
 
 @contextmanager
 def standing(make: Callable[[Path], Stack]) -> Iterator[Stack]:
-    """Make a stack in a directory of its own; whatever happens, nothing of it is left."""
+    """Make a stack in a directory of its own and remove it at the end; raises AssertionError if something is left."""
     with tempfile.TemporaryDirectory(prefix="life-") as directory:
         prepare(Path(directory))
         stack = make(Path(directory))
@@ -179,7 +182,7 @@ def standing(make: Callable[[Path], Stack]) -> Iterator[Stack]:
 
 
 def prepare(base: Path) -> None:
-    """Have what deploys need on this machine: what `inv setup` makes, such as stand-ins for base images."""
+    """Run `inv setup`, which makes what deploys need on this machine, such as stand-ins for base images."""
     shutil.copytree(ROOT / "docker_project", base / "setup" / "docker_project", ignore=NOT_COPIED)
     shutil.copytree(ROOT / "envs", base / "setup" / "envs")
     Checkout(base / "setup" / "docker_project", base / "setup" / "envs").inv("setup")

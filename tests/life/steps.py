@@ -1,4 +1,4 @@
-"""Steps that every stack takes, and what makes up the others."""
+"""Steps that every stack takes, and the changes and checks of other steps."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ NOTHING = Step("nothing changed", outcome="unchanged", serves="old")
 
 
 def commit(change: Change, subject: str) -> Change:
-    """Return a change that is committed."""
+    """Return a change followed by a commit."""
 
     def committed(stack: Stack) -> None:
         change(stack)
@@ -23,17 +23,17 @@ def commit(change: Change, subject: str) -> Change:
 
 
 def with_tag(name: str) -> Change:
-    """Return a change that only gives the commit a version."""
+    """Return a change that only tags the commit with a version."""
     return lambda stack: stack.repository.tag(name)
 
 
-def taken_back(stack: Stack) -> None:
-    """Take the last commit back by another one."""
+def reverted(stack: Stack) -> None:
+    """Revert the last commit."""
     stack.repository.revert()
 
 
 def second_clone(stack: Stack) -> None:
-    """Go on in another clone of the repository, in another directory."""
+    """Continue in another clone of the repository, in another directory."""
     stack.use(stack.repository.clone(Path(f"{stack.repository.directory}-2")))
 
 
@@ -43,11 +43,11 @@ def set_value(**values: str) -> Change:
 
 
 def changed(part: str) -> Callable[[Stack], str]:
-    """Return a check: what the service says of its version has this in it."""
+    """Return a check: the reported version contains a text."""
 
     def check(stack: Stack) -> str:
-        said = stack.says()
-        return "" if part in said else f"serves {said.strip()[:80]} without {part}"
+        version = stack.reported()
+        return "" if part in version else f"serves {version.strip()[:80]} without {part}"
 
     return check
 
@@ -58,7 +58,7 @@ def replaced(path: str, old: str, new: str) -> Change:
 
 
 def gone(service: str, there: str = "") -> Callable[[Stack], str]:
-    """Return a check: one service runs no more, and another does."""
+    """Return a check: a service does not run any more, and ``there`` does."""
 
     def check(stack: Stack) -> str:
         running = stack.running()
@@ -70,22 +70,22 @@ def gone(service: str, there: str = "") -> Callable[[Stack], str]:
 
 
 def written(path: str, text: str) -> Change:
-    """Return a change that is a file more."""
+    """Return a change that adds a file."""
     return lambda stack: stack.repository.write(path, text)
 
 
 def together(*changes: Change) -> Change:
-    """Return a change that consists of others."""
+    """Return a change that makes several changes."""
 
     def change(stack: Stack) -> None:
-        for one in changes:
-            one(stack)
+        for part in changes:
+            part(stack)
 
     return change
 
 
 def replicas(**counts: int) -> Change:
-    """Return a change of what is expected: so many containers of services."""
+    """Return a change of how many containers are expected of services."""
     return lambda stack: stack.replicas.update(counts)
 
 
@@ -93,7 +93,7 @@ def network(name: str, shown: str, wanted: str) -> Callable[[Stack], str]:
     """Return a check: a network of the project is as its Compose file says; ``shown`` is a template of the engine."""
 
     def check(stack: Stack) -> str:
-        found = docker("network", "inspect", f"{stack.project}_{name}", "--format", f"{{{{{shown}}}}}", check=False)
-        return "" if found == wanted else f"network {name}: {shown} is {found or 'nothing'}, not {wanted}"
+        actual = docker("network", "inspect", f"{stack.project}_{name}", "--format", f"{{{{{shown}}}}}", check=False)
+        return "" if actual == wanted else f"network {name}: {shown} is {actual or 'nothing'}, not {wanted}"
 
     return check

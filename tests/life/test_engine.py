@@ -1,7 +1,6 @@
-"""What the engine of the weeks counts and what it calls a fault, without a container engine."""
+"""What the weeks of releases count and what they call a fault, without a container engine."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from . import week as engine
+from tests.e2e.support import free_port, until
+
+from . import week
 from .load import Api, load
 from .repository import Repository
 from .week import Done, Step, Week
@@ -42,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def server(handler: type[_Handler]) -> Iterator[int]:
-    """Serve all through a block; returns the port."""
+    """Serve for as long as the block lasts; yields the port."""
     made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -55,7 +56,7 @@ def server(handler: type[_Handler]) -> Iterator[int]:
 
 
 class _Stack:
-    """A stack without an engine: what runs, what it says, and rows in memory."""
+    """A stack without an engine: its containers, its version, and rows in memory."""
 
     kind = "none"
 
@@ -69,7 +70,7 @@ class _Stack:
     def running(self) -> dict[str, frozenset[str]]:
         return dict(self.containers)
 
-    def says(self) -> str:
+    def reported(self) -> str:
         return self.version
 
     def missing(self, written: list[str], _patience: float = 0.0) -> int:
@@ -78,28 +79,28 @@ class _Stack:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with server(type("Handler", (_Handler,), {})) as found:
-        yield found
+    with server(type("Handler", (_Handler,), {})) as number:
+        yield number
 
 
-def took(stack: _Stack, step: Step, monkeypatch: pytest.MonkeyPatch, interrupts: bool = False) -> engine.Row:
-    """Take a step with a load that runs, and a plan that says what it says."""
+def taken(stack: _Stack, step: Step, monkeypatch: pytest.MonkeyPatch, interrupts: bool = False) -> week.Row:
+    """Take a step under load and return its row; the plan ``interrupts`` the service web, or nothing."""
     changes = [{"service": "web", "interrupts": ["web"] if interrupts else []}]
-    monkeypatch.setattr(engine, "task", lambda *_: Done(0, {"changes": changes}, ""))
-    monkeypatch.setattr(engine, "deploy", step.act)
-    monkeypatch.setattr(engine, "_SETTLE", 0.1)
-    week = Week(stack)  # type: ignore[arg-type]
-    with load(stack.api, 100.0) as week.load:
-        time.sleep(0.2)
-        week.step(step)
-    return week.rows[0]
+    monkeypatch.setattr(week, "task", lambda *_: Done(0, {"changes": changes}, ""))
+    monkeypatch.setattr(week, "deploy", step.act)
+    monkeypatch.setattr(week, "_SETTLE", 0.1)
+    run = Week(stack)  # type: ignore[arg-type]
+    with load(stack.api, 100.0) as asked:
+        run.load = asked
+        until(lambda: asked.failures or (asked.written and len(asked.seconds) >= 4), "clients ask")
+        run.step(step)
+    return run.rows[0]
 
 
 def acting(stack: _Stack, code: int = 0, outcome: str = "deployed", **containers: str) -> Any:
     """Return an act that leaves these containers."""
 
     def act(_: Any) -> Done:
-        time.sleep(0.3)
         stack.containers.update({name: frozenset(ids.split()) for name, ids in containers.items()})
         return Done(code, {"outcome": outcome}, "why")
 
@@ -107,32 +108,35 @@ def acting(stack: _Stack, code: int = 0, outcome: str = "deployed", **containers
 
 
 def test_every_row_that_was_answered_201_is_remembered(port: int) -> None:
-    with load(Api(port, "/rows", "/rows"), 100.0) as found:
-        time.sleep(1.0)
+    with load(Api(port, "/rows", "/rows"), 100.0) as requests:
+        until(lambda: len(requests.written) >= 20, "rows are written")
 
-    assert found.failures == []
-    assert len(found.written) >= 20 and set(found.written) <= ROWS
-    assert len(found.seconds) > len(found.written)
+    assert requests.failures == []
+    assert set(requests.written) <= ROWS
+    assert len(requests.seconds) > len(requests.written)
 
 
 def test_a_request_that_is_refused_is_lost_and_not_sent_again() -> None:
-    with server(type("Refusing", (_Handler,), {"refuses": True})) as port, load(Api(port, "/r", "/r"), 50.0) as found:
-        time.sleep(0.5)
+    with (
+        server(type("Refusing", (_Handler,), {"refuses": True})) as port,
+        load(Api(port, "/r", "/r"), 50.0) as requests,
+    ):
+        until(lambda: requests.failures, "a request is lost")
 
-    assert (found.seconds, found.written) == ([], [])
-    assert found.failures and all("status 503" in line for line in found.failures)
+    assert (requests.seconds, requests.written) == ([], [])
+    assert requests.failures and all("status 503" in line for line in requests.failures)
 
 
-def test_a_port_that_nobody_listens_on_loses_requests(port: int) -> None:
-    with load(Api(1, "/rows", "/rows"), 50.0) as found:
-        time.sleep(0.3)
+def test_a_port_that_nothing_listens_on_loses_requests(port: int) -> None:
+    with load(Api(1, "/rows", "/rows"), 50.0) as requests:
+        until(lambda: requests.failures, "a request is lost")
 
-    assert found.failures and "ConnectionRefusedError" in found.failures[0]
+    assert "ConnectionRefusedError" in requests.failures[0]
 
 
 def test_a_step_that_does_what_it_should_has_no_fault(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = _Stack(port)
-    row = took(stack, Step("code", act=acting(stack, web="w2"), kept=("db",)), monkeypatch)
+    row = taken(stack, Step("code", act=acting(stack, web="w2"), kept=("db",)), monkeypatch)
 
     assert (row.faults, row.lost, row.missing, row.recreated) == ((), 0, 0, ("web",))
     assert row.requests > row.writes > 0
@@ -141,27 +145,27 @@ def test_a_step_that_does_what_it_should_has_no_fault(port: int, monkeypatch: py
 def test_another_exit_code_is_a_fault_with_the_last_words(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = _Stack(port)
 
-    assert took(stack, Step("code", act=acting(stack, code=4)), monkeypatch).faults == ("exit 4: why",)
+    assert taken(stack, Step("code", act=acting(stack, code=4)), monkeypatch).faults == ("exit 4: why",)
 
 
 def test_a_container_that_should_have_stayed_is_a_fault(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = _Stack(port)
 
-    assert took(stack, Step("code", act=acting(stack, db="d2"), kept=("db",)), monkeypatch).faults == ("not kept: db",)
+    assert taken(stack, Step("code", act=acting(stack, db="d2"), kept=("db",)), monkeypatch).faults == ("not kept: db",)
 
 
 def test_two_containers_of_a_service_are_a_fault(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = _Stack(port)
     step = Step("code", act=acting(stack, web="w1 w2"))
 
-    assert took(stack, step, monkeypatch).faults == ("2 containers of web",)
+    assert taken(stack, step, monkeypatch).faults == ("2 containers of web",)
 
 
 def test_with_nothing_changed_no_container_may_be_another(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = _Stack(port)
     step = Step("nothing", act=acting(stack, outcome="deployed", web="w2"), outcome="unchanged")
 
-    assert took(stack, step, monkeypatch).faults == ("outcome deployed instead of unchanged", "not kept: web")
+    assert taken(stack, step, monkeypatch).faults == ("outcome deployed instead of unchanged", "not kept: web")
 
 
 @pytest.mark.parametrize(
@@ -173,17 +177,26 @@ def test_a_lost_request_is_allowed_only_where_the_plan_said_so(
 ) -> None:
     with server(type("Refusing", (_Handler,), {"refuses": True})) as refusing:
         stack = _Stack(refusing)
-        row = took(stack, Step("code", act=acting(stack), may_interrupt=may), monkeypatch, interrupts=said)
+        row = taken(stack, Step("code", act=acting(stack), may_interrupt=may), monkeypatch, interrupts=said)
 
     assert row.lost > 0
     assert row.foreseen == (("web",) if said else ())
-    assert len(row.faults) == bool(fault) and all(fault in one for one in row.faults)
+    assert len(row.faults) == bool(fault) and all(fault in message for message in row.faults)
+
+
+def test_what_was_down_before_a_step_is_not_lost_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = _Stack(free_port())
+    stack.version = ""
+    step = Step("deployed after a kill", act=acting(stack), may_interrupt=True)
+
+    row = taken(stack, step, monkeypatch)
+    assert (row.faults, row.lost > 0) == ((), True)
 
 
 def test_a_row_that_is_not_in_the_database_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(type("Forgetting", (_Handler,), {"forgets": True})) as port:
         stack = _Stack(port)
-        row = took(stack, Step("code", act=acting(stack)), monkeypatch)
+        row = taken(stack, Step("code", act=acting(stack)), monkeypatch)
 
     assert row.missing == row.writes > 0
     assert row.faults == (f"{row.missing} rows missing",)
@@ -198,8 +211,8 @@ def test_the_version_that_serves_is_looked_at(
     def change(_: Any) -> None:
         stack.version = version
 
-    (found,) = took(stack, Step("code", change, acting(stack), serves=serves), monkeypatch).faults
-    assert fault in found
+    (message,) = taken(stack, Step("code", change, acting(stack), serves=serves), monkeypatch).faults
+    assert fault in message
 
 
 def test_a_clone_has_the_same_commit_and_files(tmp_path: Path) -> None:

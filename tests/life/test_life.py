@@ -8,7 +8,7 @@ from .stacks import LIVES
 from .week import HEADERS, live
 
 
-# First the one that takes longest, so that the others can run beside it.
+# The longest first, so that the others can run in parallel with it.
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", LIVES)
 def test_releases_lose_no_request_and_no_row(name: str) -> None:

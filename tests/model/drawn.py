@@ -1,4 +1,4 @@
-"""What hypothesis draws: stacks, the releases that they go through, what goes wrong, and what somebody else does."""
+"""What hypothesis draws: stacks, their releases, faults, and interference by other people or processes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -6,17 +6,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .deploying import UPSETS, Project, Spec, Upset
+from .deploying import FAULTS, Fault, Project, Spec
 from .simulated import CRASH, GOOD, LATE, NEVER, World
 
 PROJECT = "shop"
 NAMES = ("s0", "s1", "s2", "s3", "front", "job", "app")
-NEW = "x"  # what a renamed service is called by at its end
+SHARES = (5, 40)  # of a canary
+NEW = "x"  # the end of a renamed service's name
 
 
 @dataclass(frozen=True, repr=False)
 class Part:
-    """One service of a stack, and the versions of what it is made of."""
+    """A service of a stack, and the versions of its image, source, environment and files."""
 
     name: str
     rollout: str = "recreate"
@@ -42,9 +43,9 @@ class Part:
     present: bool = True
 
     def __repr__(self) -> str:
-        """Return what is special about it."""
+        """Return the fields that differ from the defaults."""
         usual = Part(self.name)
-        names = [one.name for one in fields(self) if getattr(self, one.name) != getattr(usual, one.name)]
+        names = [item.name for item in fields(self) if getattr(self, item.name) != getattr(usual, item.name)]
         return f"Part({', '.join([repr(self.name), *(f'{name}={getattr(self, name)!r}' for name in names)])})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -52,13 +53,13 @@ class Part:
 
     @property
     def called(self) -> str:
-        """What the service is called."""
+        """The service's name, after a rename."""
         return self.name + NEW * self.renamed
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A stack as it is drawn."""
+    """A drawn stack."""
 
     parts: tuple[Part, ...]
     network: int = 0
@@ -66,19 +67,19 @@ class Drawn:
 
     def spec(self) -> Spec:
         """Return the checkout."""
-        parts = [one for one in self.parts if one.present]
-        named = {one.name: one.called for one in parts}
-        services = {one.called: self._raw(one, named) for one in parts}
+        parts = [part for part in self.parts if part.present]
+        named = {part.name: part.called for part in parts}
+        services = {part.called: self._raw(part, named) for part in parts}
         images, disk, secrets = {}, {}, {}
-        for one in parts:
-            prefix = "job" if one.job else "foreign" if one.foreign else "built"
-            content = f"{prefix}-{one.name}-{one.image}-{one.behaviour}"
-            source = "" if one.foreign else f"{content}-{one.source}"
-            images[self._reference(one)] = (source, content)
-            disk[f"{self.root}/{one.name}.file"] = f"{one.name}-secret-{one.file}"
-            disk[f"{self.root}/{one.name}.d"] = f"{one.name}-directory-{one.file}"
-            if one.secret:
-                secrets[one.name] = {"file": f"{self.root}/{one.name}.file"}
+        for part in parts:
+            prefix = "job" if part.job else "foreign" if part.foreign else "built"
+            content = f"{prefix}-{part.name}-{part.image}-{part.behaviour}"
+            source = "" if part.foreign else f"{content}-{part.source}"
+            images[self._reference(part)] = (source, content)
+            disk[f"{self.root}/{part.name}.file"] = f"{part.name}-secret-{part.file}"
+            disk[f"{self.root}/{part.name}.d"] = f"{part.name}-directory-{part.file}"
+            if part.secret:
+                secrets[part.name] = {"file": f"{self.root}/{part.name}.file"}
         network = {"name": f"{PROJECT}_default", "driver_opts": {"mtu": str(self.network)}}
         volumes = {"upstreams": {"name": f"{PROJECT}_upstreams"}}
         model = {
@@ -91,61 +92,64 @@ class Drawn:
         return Spec(model, images, disk)
 
     @staticmethod
-    def _reference(one: Part) -> str:
-        return f"foreign-{one.name}:1" if one.foreign else f"{PROJECT}/{one.name}:dev"
+    def _reference(part: Part) -> str:
+        return f"foreign-{part.name}:1" if part.foreign else f"{PROJECT}/{part.name}:dev"
 
-    def _raw(self, one: Part, named: Mapping[str, str]) -> dict[str, Any]:
-        update = {"parallelism": one.parallelism, "failure_action": one.failure}
+    def _raw(self, part: Part, named: Mapping[str, str]) -> dict[str, Any]:
+        update = {"parallelism": part.parallelism, "failure_action": part.failure}
         after = {
             named[name]: {"condition": condition, "restart": restart}
-            for name, condition, restart in one.after
+            for name, condition, restart in part.after
             if name in named
         }
-        own: dict[str, Any] = {"rollout": one.rollout}
+        own: dict[str, Any] = {"rollout": part.rollout}
+        if part.rollout == "canary":
+            own["canary"] = {"weight": list(SHARES), "every": "1m"}
         raw: dict[str, Any] = {
-            "image": self._reference(one),
-            "environment": {"V": str(one.environment)},
-            "deploy": {"replicas": one.replicas, "update_config": update},
-            "restart": "always" if one.restart else "no",
+            "image": self._reference(part),
+            "environment": {"V": str(part.environment)},
+            "deploy": {"replicas": part.replicas, "update_config": update},
+            "restart": "always" if part.restart else "no",
         }
-        if not one.foreign:
+        if not part.foreign:
             raw["build"] = {"context": self.root}
-        if one.health and not one.job:
+        if part.health and not part.job:
             raw["healthcheck"] = {"test": ["CMD", "true"]}
-        if one.shares and one.shares in named:
-            raw["network_mode"] = f"service:{named[one.shares]}"
-            after[named[one.shares]] = {"condition": "service_started", "restart": True}
+        if part.shares and part.shares in named:
+            raw["network_mode"] = f"service:{named[part.shares]}"
+            after[named[part.shares]] = {"condition": "service_started", "restart": True}
         else:
             raw["networks"] = {"default": None}
-        if one.port:
-            raw["ports"] = [{"target": 80, "published": str(one.port)}]
-        if one.secret:
-            raw["secrets"] = [{"source": one.name, "target": one.name}]
-        if one.config:
-            raw["volumes"] = [{"type": "bind", "source": f"{self.root}/{one.name}.d", "target": "/etc/d"}]
+        if part.port:
+            raw["ports"] = [{"target": 80, "published": str(part.port)}]
+        if part.secret:
+            raw["secrets"] = [{"source": part.name, "target": part.name}]
+        if part.config:
+            raw["volumes"] = [{"type": "bind", "source": f"{self.root}/{part.name}.d", "target": "/etc/d"}]
             raw["volumes"][0]["read_only"] = True
-            own |= {"reload": {"signal": "HUP"}} if one.config == "reload" else {}
-        if one.proxy:
+            own |= {"reload": {"signal": "HUP", "secrets": part.secret}} if part.config == "reload" else {}
+        if part.proxy:
             own |= {"proxy": {"upstreams": "/etc/up"}}
             upstreams = {"type": "volume", "source": "upstreams", "target": "/etc/up"}
             raw["volumes"] = [*raw.get("volumes", ()), upstreams]
-        if one.job:
+        if part.job:
             own = {"job": "once"}
         return {**raw, "depends_on": after, "x-slipway": own}
 
 
 @st.composite
 def _part(draw: st.DrawFn, name: str, earlier: Sequence[Part], proxy: bool) -> Part:
-    rollouts = ("recreate", "start-first", "blue-green") if proxy else ("recreate", "start-first")
+    behind = ("recreate", "start-first", "blue-green", "canary", "canary")
+    rollouts = behind if proxy else ("recreate", "start-first")
     rollout = draw(st.sampled_from(rollouts))
     plain = rollout == "recreate"
-    found = []
-    for one in earlier:
+    dependencies = []
+    for part in earlier:
         if draw(st.booleans()):
-            well = "service_completed_successfully" if one.job else "service_healthy"
-            condition = well if one.health or one.job else "service_started"
-            found.append((one.name, condition, not one.job and draw(st.integers(0, 3)) == 0))
-    owners = [one.name for one in earlier if one.rollout == "recreate" and one.replicas == 1 and not one.job]
+            well = "service_completed_successfully" if part.job else "service_healthy"
+            condition = well if part.health or part.job else "service_started"
+            dependencies.append((part.name, condition, not part.job and draw(st.integers(0, 3)) == 0))
+    owners = [part.name for part in earlier if part.rollout == "recreate" and part.replicas == 1 and not part.job]
     shares = draw(st.sampled_from(owners)) if owners and plain and draw(st.integers(0, 3)) == 0 else ""
     replicas = draw(st.sampled_from((1, 1, 2, 3)))
     port = draw(st.booleans()) and plain and not shares and replicas == 1
@@ -157,7 +161,7 @@ def _part(draw: st.DrawFn, name: str, earlier: Sequence[Part], proxy: bool) -> P
         failure=draw(st.sampled_from(("rollback", "rollback", "pause"))),
         health=draw(st.integers(0, 3)) > 0,
         restart=draw(st.booleans()),
-        after=tuple(found),
+        after=tuple(dependencies),
         shares=shares,
         port=8000 + NAMES.index(name) if port else 0,
         secret=draw(st.booleans()),
@@ -175,7 +179,7 @@ def stacks(draw: st.DrawFn) -> Drawn:
     where = draw(st.integers(-1, count - 1))
     for number in range(count):
         if number == where:
-            after = tuple((one.name, "service_started", False) for one in parts)
+            after = tuple((part.name, "service_started", False) for part in parts)
             parts.append(Part("job", job=True, health=False, after=after, secret=draw(st.booleans())))
         parts.append(draw(_part(f"s{number}", tuple(parts), proxy)))
     if proxy:
@@ -201,56 +205,79 @@ _KINDS = (
 
 @st.composite
 def changed(draw: st.DrawFn, before: Drawn, sick: bool = False, most: int = 3) -> Drawn:
-    """Draw the next release of a stack; ``sick``: of images whose containers never serve, or not for long."""
-    found = before
+    """Draw the next release of a stack; ``sick``: with an image whose containers never serve, or not for long."""
+    drawn = before
     for _ in range(draw(st.integers(1, most))):
-        kind, index = draw(st.sampled_from(_KINDS)), draw(st.integers(0, len(found.parts) - 1))
-        one = found.parts[index]
+        kind, index = draw(st.sampled_from(_KINDS)), draw(st.integers(0, len(drawn.parts) - 1))
+        part = drawn.parts[index]
         if kind == "network":
-            found = replace(found, network=found.network + 1)
+            drawn = replace(drawn, network=drawn.network + 1)
             continue
-        found = replace(found, parts=(*found.parts[:index], draw(_next(one, kind)), *found.parts[index + 1 :]))
+        drawn = replace(drawn, parts=(*drawn.parts[:index], draw(_next(part, kind)), *drawn.parts[index + 1 :]))
     if sick:
-        index = draw(st.integers(0, len(found.parts) - 1))
+        index = draw(st.integers(0, len(drawn.parts) - 1))
         behaviour = draw(st.sampled_from((NEVER, CRASH, LATE)))
-        one = replace(found.parts[index], image=found.parts[index].image + 1, behaviour=behaviour, foreign=False)
-        found = replace(found, parts=(*found.parts[:index], one, *found.parts[index + 1 :]))
-    return found
+        part = replace(drawn.parts[index], image=drawn.parts[index].image + 1, behaviour=behaviour, foreign=False)
+        drawn = replace(drawn, parts=(*drawn.parts[:index], part, *drawn.parts[index + 1 :]))
+    return drawn
 
 
 @st.composite
-def _next(draw: st.DrawFn, one: Part, kind: str) -> Part:
+def _next(draw: st.DrawFn, part: Part, kind: str) -> Part:
     if kind == "image":
-        return one if one.foreign else replace(one, image=one.image + 1)
+        return part if part.foreign else replace(part, image=part.image + 1)
     if kind in ("environment", "file", "source"):
-        return replace(one, **{kind: getattr(one, kind) + 1})
-    if kind == "replicas" and not (one.proxy or one.job or one.port):
-        return replace(one, replicas=draw(st.integers(1, 3)))
-    if kind == "rollout" and not (one.proxy or one.job or one.port or one.shares):
-        return replace(one, rollout=draw(st.sampled_from(("recreate", "start-first"))))
-    if kind == "rename" and not one.proxy:
-        return replace(one, renamed=not one.renamed)
-    return replace(one, present=not one.present) if kind == "remove" and not one.proxy else one
+        return replace(part, **{kind: getattr(part, kind) + 1})
+    if kind == "replicas" and not (part.proxy or part.job or part.port):
+        return replace(part, replicas=draw(st.integers(1, 3)))
+    if kind == "rollout" and not (part.proxy or part.job or part.port or part.shares):
+        return replace(part, rollout=draw(st.sampled_from(("recreate", "start-first"))))
+    if kind == "rename" and not part.proxy:
+        return replace(part, renamed=not part.renamed)
+    return replace(part, present=not part.present) if kind == "remove" and not part.proxy else part
 
 
-def upsets() -> st.SearchStrategy[Upset]:
-    """Draw what goes wrong, and when."""
-    return st.builds(Upset, st.integers(1, 60), st.sampled_from(UPSETS))
+def orders(least: int = 0) -> st.SearchStrategy[tuple[int, ...]]:
+    """Draw the choices of the order in which a plan's operations are done."""
+    return st.lists(st.integers(0, 9), min_size=least, max_size=least + 9).map(tuple)
 
 
-def deaths() -> st.SearchStrategy[Upset]:
-    """Draw where a process dies."""
-    return st.builds(Upset, st.integers(1, 60), st.sampled_from([one for one in UPSETS if one.startswith("dies")]))
+def some_fault() -> st.SearchStrategy[Fault]:
+    """Draw a fault and its operation."""
+    return st.builds(Fault, st.integers(1, 60), st.sampled_from(FAULTS))
+
+
+def deaths() -> st.SearchStrategy[Fault]:
+    """Draw a fault by which the process dies."""
+    return st.builds(Fault, st.integers(1, 60), st.sampled_from([kind for kind in FAULTS if kind.startswith("dies")]))
+
+
+@st.composite
+def opened(draw: st.DrawFn) -> tuple[Drawn, Drawn]:
+    """Draw a stack with a rolled out service and no ports, and its next release, with another network."""
+    before = draw(stacks())
+    parts = [replace(part, port=0, shares="" if rolled(part) else part.shares) for part in before.parts]
+    if not any(map(rolled, parts)):
+        index = draw(st.sampled_from([i for i, part in enumerate(parts) if not (part.proxy or part.job)]))
+        parts[index] = replace(parts[index], rollout="start-first", shares="")
+    before = replace(before, parts=tuple(parts))
+    after = draw(changed(before, most=2)) if draw(st.booleans()) else before
+    return before, replace(after, network=before.network + 1)
+
+
+def rolled(part: Part) -> bool:
+    """Whether new containers of a service take over from old ones."""
+    return part.rollout != "recreate"
 
 
 @dataclass(frozen=True)
-class Meddling:
-    """What somebody else does to containers, by their place among all."""
+class Interference:
+    """What another person or process does to containers: actions, each with the index of a container."""
 
     acts: tuple[tuple[str, int], ...] = field(default=())
 
     def on(self, project: Project) -> Project:
-        """Return the project after it."""
+        """Return the project after the interference."""
         world = project.world
         for act, index in self.acts:
             if not world.boxes:
@@ -261,20 +288,20 @@ class Meddling:
             elif act == "pause" and fact.state == "running":
                 world = world.changed([fact.name], state="paused")
             elif act == "remove":
-                world = replace(world, boxes=tuple(one for one in world.boxes if one.fact.id != fact.id))
+                world = replace(world, boxes=tuple(box for box in world.boxes if box.fact.id != fact.id))
             elif act == "rename":
                 world = world.changed([fact.name], name=f"renamed-{fact.id}")
         return replace(project, world=world)
 
 
-def meddling(*acts: str) -> st.SearchStrategy[Meddling]:
-    """Draw what somebody else does."""
-    one = st.tuples(st.sampled_from(acts or ("stop", "pause", "remove", "rename")), st.integers(0, 11))
-    return st.builds(Meddling, st.lists(one, max_size=2).map(tuple))
+def interference(*acts: str) -> st.SearchStrategy[Interference]:
+    """Draw interference: up to two actions."""
+    act = st.tuples(st.sampled_from(acts or ("stop", "pause", "remove", "rename")), st.integers(0, 11))
+    return st.builds(Interference, st.lists(act, max_size=2).map(tuple))
 
 
 def empty() -> Project:
-    """Return an engine on which nothing of the project is, but for the proxy's files in its volume."""
+    """Return an engine with nothing of the project but the proxy's files."""
     names = [name + more for name in NAMES for more in ("", NEW)]
     files = {name: f"upstream {name} {{\n    server {name}:8000 resolve;\n}}\n" for name in names}
     return Project(World(files=files))

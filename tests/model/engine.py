@@ -1,92 +1,178 @@
 """A simulated engine: containers, images, networks, volumes, the proxy's files, and what a deploy process does to them.
 
-Everything is a value: ``apply`` takes a process and one operation of a plan and returns the process after it, as
-``tasks/host/execute.py`` and Compose would leave it. Time is a number of looks: whoever waits lets it pass.
+Everything is a value: ``apply`` takes a process and an operation of a plan and returns the process after it, as
+``tasks/reconcile/execute.py`` and Compose would leave it. Time is counted in looks; waiting lets it pass.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from tasks.plan import operation as kinds
-from tasks.plan.difference import identity
-from tasks.plan.errors import SlipwayError
-from tasks.plan.extension import CONTINUE, PAUSE
-from tasks.plan.observed import Ran, Stamp
-from tasks.plan.operation import Operation
-from tasks.plan.rollout import crashing as crashing_often
-from tasks.plan.rollout import levels, too_many_failed, trouble
-from tasks.plan.upstream import Aim, pointed
-from tasks.plan.verdict import verdict, verdict_on
+from tasks.model.engine.facts import Network
+from tasks.model.errors import SlipwayError
+from tasks.model.stack.extension import CONTINUE, PAUSE
+from tasks.model.stack.upstream import ProxyTarget, retarget
+from tasks.model.stack.verdict import container_problems, verdict, verdict_on
+from tasks.model.stack.verdict import crash_loop as crashing_often
+from tasks.reconcile.plan.difference import job_digests
+from tasks.reconcile.plan.observed import UNFINISHED, Ran, Stamp
+from tasks.reconcile.plan.operation import (
+    AWAIT,
+    BACKUP,
+    BUILD,
+    CONNECT,
+    CREATE,
+    CREATE_NETWORK,
+    DISCONNECT,
+    DRAIN,
+    NAME,
+    POINT,
+    PROVE,
+    PULL,
+    RECREATE,
+    RELOAD,
+    REMOVE,
+    REMOVE_NETWORK,
+    REPLACE_NETWORK,
+    REST,
+    RESTART,
+    RESTORE,
+    RUN,
+    SEED,
+    SETTLE,
+    SMOKE,
+    START,
+    STOP,
+    UNPAUSE,
+    UP,
+    WATCH,
+    WEIGHT,
+    Operation,
+)
+from tasks.reconcile.plan.placed import configuration_digest, filled_volume, filled_volumes
+from tasks.reconcile.plan.rollout import levels, too_many_failed
 
-from .making import compose, run, without
+from .making import available, compose, run, without
 from .simulated import PATIENCE, Failed, GivenUp, Paused, Process, front, roles
 
 
-def apply(process: Process, one: Operation) -> Process:
+def apply(process: Process, operation: Operation) -> Process:
     """Return the process after an operation; raises Failed, Paused or GivenUp."""
-    return _WORK[one.kind](process, one)
+    return _WORK[operation.kind](process, operation)
 
 
 # The operations
 
 
-def _nothing(process: Process, one: Operation) -> Process:
+def _nothing(process: Process, operation: Operation) -> Process:
     return process
 
 
-def _build(process: Process, one: Operation) -> Process:
+def _build(process: Process, operation: Operation) -> Process:
     return process  # see deploying.py: builds come before the plan that is carried out
 
 
-def _name(process: Process, one: Operation) -> Process:
-    named = {name: process.desired.names[name] for name in one.names}
+def _name(process: Process, operation: Operation) -> Process:
+    named = {name: process.desired.names[name] for name in operation.names}
     return process.on(replace(process.world, tags={**process.world.tags, **named}))
 
 
-def _restore(process: Process, one: Operation) -> Process:
+def _restore(process: Process, operation: Operation) -> Process:
     return process.on(replace(process.world, kept=process.world.kept | set(process.desired.files)))
 
 
-def _replace_network(process: Process, one: Operation) -> Process:
+def _replace_network(process: Process, operation: Operation) -> Process:
     world = process.world
-    if one.subject not in world.networks:
-        raise Failed(process, f"network {one.subject} not found")
-    if absent := set(one.names) - {box.fact.name for box in world.boxes if one.subject in box.fact.networks}:
-        raise Failed(process, f"{absent} are not in network {one.subject}")
+    if operation.subject not in world.networks:
+        raise Failed(process, f"network {operation.subject} not found")
+    if absent := set(operation.names) - {
+        box.fact.name for box in world.boxes if operation.subject in box.fact.networks
+    }:
+        raise Failed(process, f"{absent} are not in network {operation.subject}")
     boxes = []
     for box in world.boxes:
-        kept = tuple(name for name in box.fact.networks if name != one.subject or box.fact.name not in one.names)
+        kept = tuple(
+            name for name in box.fact.networks if name != operation.subject or box.fact.name not in operation.names
+        )
         boxes.append(replace(box, fact=replace(box.fact, networks=kept)))
-    if any(one.subject in box.fact.networks and box.runs for box in boxes):
-        raise Failed(process.on(replace(world, boxes=tuple(boxes))), f"network {one.subject} has active endpoints")
-    networks = {name: found for name, found in world.networks.items() if name != one.subject}
+    if any(operation.subject in box.fact.networks and box.runs for box in boxes):
+        raise Failed(
+            process.on(replace(world, boxes=tuple(boxes))), f"network {operation.subject} has active endpoints"
+        )
+    networks = {name: network for name, network in world.networks.items() if name != operation.subject}
     return process.on(replace(world, boxes=tuple(boxes), networks=networks))
 
 
-def _run_job(process: Process, one: Operation) -> Process:
-    process = compose(process, replace(one, counts={one.subject: 1}), again=True)
-    process = run(process, [box.fact.name for box in process.world.of(one.services)])
-    return _remembered(_await(process, replace(one, names=(), failure="")), one.services)
+def _create_network(process: Process, operation: Operation) -> Process:
+    """Create a network from the options of ``docker network create``."""
+    world = process.world
+    if operation.subject in world.networks:
+        raise Failed(process, f"network {operation.subject} already exists")
+    said = [word.partition("=")[::2] for word in operation.options]
+    labels = dict(value.split("=", 1) for key, value in said if key == "--label")
+    options = dict(value.split("=", 1) for key, value in said if key == "--opt")
+    made = Network(operation.subject, f"net{world.serial + 1}", options=options, labels=labels)
+    return process.on(replace(world, serial=world.serial + 1, networks={**world.networks, operation.subject: made}))
+
+
+def _remove_network(process: Process, operation: Operation) -> Process:
+    world = process.world
+    if operation.subject not in world.networks:
+        raise Failed(process, f"network {operation.subject} not found")
+    if inside := [box.fact.name for box in world.boxes if operation.subject in box.fact.networks and box.runs]:
+        raise Failed(process, f"network {operation.subject} has active endpoints: {inside}")
+    networks = {name: network for name, network in world.networks.items() if name != operation.subject}
+    return process.on(replace(world, networks=networks))
+
+
+def _connect(process: Process, operation: Operation) -> Process:
+    """Connect containers that are not in a network yet; the others keep their connection."""
+    world, boxes = process.world, []
+    if operation.subject not in world.networks:
+        raise Failed(process, f"network {operation.subject} not found")
+    for box in world.boxes:
+        if box.fact.name in operation.names and operation.subject not in box.fact.networks:
+            fact = replace(box.fact, networks=(*box.fact.networks, operation.subject))
+            box = replace(
+                box, fact=fact, joined={**box.joined, operation.subject: world.networks[operation.subject].id}
+            )
+        boxes.append(box)
+    return process.on(replace(world, boxes=tuple(boxes)))
+
+
+def _disconnect(process: Process, operation: Operation) -> Process:
+    boxes = []
+    for box in process.world.boxes:
+        if box.fact.name in operation.names and operation.subject in box.fact.networks:
+            kept = tuple(name for name in box.fact.networks if name != operation.subject)
+            box = replace(box, fact=replace(box.fact, networks=kept))
+        boxes.append(box)
+    return process.on(replace(process.world, boxes=tuple(boxes)))
+
+
+def _run_job(process: Process, operation: Operation) -> Process:
+    process = compose(process, replace(operation, counts={operation.subject: 1}), again=True)
+    process = run(process, [box.fact.name for box in process.world.of(operation.services)])
+    return _remembered(_await(process, replace(operation, names=(), failure="")), operation.services)
 
 
 def _remembered(process: Process, services: Collection[str]) -> Process:
     jobs = dict(process.state.jobs)
     for box in process.world.of(services):
         if process.stack.one_off(process.stack.service(box.fact.service)) and box.fact.state == "exited":
-            jobs[box.fact.service] = Ran(identity(process.desired.wanted(box.fact.service)), process.release)
+            jobs[box.fact.service] = Ran(job_digests(process.desired.wanted(box.fact.service)), process.release)
     return replace(process, state=replace(process.state, jobs=jobs))
 
 
-def _up(process: Process, one: Operation) -> Process:
-    """Do as ``docker compose up`` does: make everything, start it in the order of what depends on what."""
-    process = compose(process, one, again=False)
+def _up(process: Process, operation: Operation) -> Process:
+    """Do as ``docker compose up`` does: create everything, start it in the order of dependencies."""
+    process = compose(process, operation, again=False)
     for group in levels(process.stack):
         for service in group:
             for name, condition in service.depends_on.items():
                 process = _ready_for(process, name, condition)
-            mine = [box.fact.name for box in process.world.of([service.name]) if service.name in one.services]
+            mine = [box.fact.name for box in process.world.of([service.name]) if service.name in operation.services]
             process = run(process, mine)
-    return _remembered(process, one.services)
+    return _remembered(process, operation.services)
 
 
 def _ready_for(process: Process, name: str, condition: str) -> Process:
@@ -103,200 +189,236 @@ def _ready_for(process: Process, name: str, condition: str) -> Process:
     raise Failed(process, f"dependency {name} failed to start: {word}")
 
 
-def _create(process: Process, one: Operation) -> Process:
-    return compose(process, one, again=False)
+def _create(process: Process, operation: Operation) -> Process:
+    return compose(process, operation, again=False)
 
 
-def _recreate(process: Process, one: Operation) -> Process:
-    return compose(process, one, again=True)
+def _recreate(process: Process, operation: Operation) -> Process:
+    return compose(process, operation, again=True)
 
 
-def _start(process: Process, one: Operation) -> Process:
-    return run(process, one.names if one.begun else [box.fact.name for box in process.world.of(one.services)])
+def _start(process: Process, operation: Operation) -> Process:
+    return run(
+        process, operation.names if operation.begun else [box.fact.name for box in process.world.of(operation.services)]
+    )
 
 
-def _unpause(process: Process, one: Operation) -> Process:
-    return process.on(process.world.changed(one.names, state="running"))
+def _unpause(process: Process, operation: Operation) -> Process:
+    return process.on(process.world.changed(operation.names, state="running"))
 
 
-def _restart(process: Process, one: Operation) -> Process:
-    there = [box.fact.name for box in process.world.named(one.names)]
+def _restart(process: Process, operation: Operation) -> Process:
+    there = [box.fact.name for box in process.world.named(operation.names)]
     world = process.world.changed(there, state="exited", ports=())
     return run(process.on(world), there)
 
 
-def _stop(process: Process, one: Operation) -> Process:
-    names = [box.fact.name for box in process.world.named(one.names) if box.fact.state != "created"]
+def _stop(process: Process, operation: Operation) -> Process:
+    names = [box.fact.name for box in process.world.named(operation.names) if box.fact.state != "created"]
     return process.on(process.world.changed(names, state="exited", exit_code=0, health="", ports=()))
 
 
-def _remove(process: Process, one: Operation) -> Process:
-    running = [box.fact.name for box in process.world.named(one.names) if box.runs]
+def _remove(process: Process, operation: Operation) -> Process:
+    running = [box.fact.name for box in process.world.named(operation.names) if box.runs]
     if running:
         raise Failed(process, f"cannot remove running {running}")
-    return process.on(without(process.world, one.names))
+    return process.on(without(process.world, operation.names))
 
 
-def _await(process: Process, one: Operation) -> Process:
-    names = one.names if one.failure else ()
+def _await(process: Process, operation: Operation) -> Process:
+    names = operation.names if operation.failure else ()
     word = ""
     for _ in range(PATIENCE):
         process = process.later()
-        found = tuple(box.fact for box in process.world.boxes)
-        mine = [fact for fact in found if (fact.name in names if names else fact.service in one.services)]
+        containers = tuple(box.fact for box in process.world.boxes)
+        own = [fact for fact in containers if (fact.name in names if names else fact.service in operation.services)]
         if names:
-            word = verdict_on(process.stack, process.stack.service(one.subject), found, names)
+            word = verdict_on(process.stack, process.stack.service(operation.subject), containers, names)
         else:
-            word = verdict(process.stack, found, one.services)
-        word = word or crashing_often(mine)
+            word = verdict(process.stack, containers, operation.services)
+        word = word or crashing_often(own)
         if word:
             break
     if word != "ready":
         reason = word or "not healthy within HEALTH_TIMEOUT"
         if not names:
             raise Failed(process, reason)
-        process = _failed(process, one, reason)
-        process = _remove(_stop(process, one), one)
+        process = _failed(process, operation, reason)
+        process = _remove(_stop(process, operation), operation)
         raise GivenUp(process, reason)
     if names:
         return process
-    seen = {box.fact.id for box in process.world.of(one.services) if box.runs} - process.begun
+    seen = {box.fact.id for box in process.world.of(operation.services) if box.runs} - process.begun
     return process.on(replace(process.world, proven=process.world.proven | seen))
 
 
-def _settle(process: Process, one: Operation) -> Process:
+def _settle(process: Process, operation: Operation) -> Process:
     process = process.later(2)
-    ended = [box.fact.name for box in process.world.of(one.services) if not box.runs]
+    ended = [box.fact.name for box in process.world.of(operation.services) if not box.runs]
     if ended:
         raise Failed(process, f"{ended} ended")
     return process
 
 
-def _watch(process: Process, one: Operation) -> Process:
-    service = process.stack.service(one.subject)
+def _watch(process: Process, operation: Operation) -> Process:
+    service = process.stack.service(operation.subject)
     process = process.later(3)
-    found = [box.fact for box in process.world.boxes]
-    bad = trouble(service, found, one.names)
-    if too_many_failed(service, len(bad), len(one.names)):
-        return _failed(process, one, "; ".join(bad))
-    seen = {fact.id for fact in found if fact.name in one.names}
+    containers = [box.fact for box in process.world.boxes]
+    bad = container_problems(service, containers, operation.names)
+    if too_many_failed(service, len(bad), len(operation.names)):
+        return _failed(process, operation, "; ".join(bad))
+    seen = {fact.id for fact in containers if fact.name in operation.names}
     return process.on(replace(process.world, proven=process.world.proven | seen))
 
 
-def _failed(process: Process, one: Operation, reason: str) -> Process:
-    if one.failure == CONTINUE:
+def _failed(process: Process, operation: Operation, reason: str) -> Process:
+    if operation.failure == CONTINUE:
         return process
-    if one.failure == PAUSE:
-        if one.subject in process.led:
-            process = _pointed(process, one.subject, Aim(process.led[one.subject]))
+    if operation.failure == PAUSE:
+        if operation.subject in process.led:
+            process = _pointed(process, operation.subject, ProxyTarget(process.led[operation.subject]))
         raise Paused(process, reason)
     raise Failed(process, reason)
 
 
-def _point(process: Process, one: Operation) -> Process:
-    if one.aim is None:
+def _point(process: Process, operation: Operation) -> Process:
+    if operation.aim is None:
         return process
-    if one.aim.coming:
-        process = replace(process, led={**process.led, one.subject: tuple(one.aim.containers)})
-    return _pointed(process, one.subject, one.aim, one.begun)
+    if operation.aim.coming:
+        process = replace(process, led={**process.led, operation.subject: tuple(operation.aim.containers)})
+    process = _pointed(process, operation.subject, operation.aim, operation.begun)
+    return process.later() if operation.seconds else process
 
 
-def _pointed(process: Process, service: str, aim: Aim, again: bool = False) -> Process:
-    """Write the proxy's file and let it read it, where it says something else."""
+def _pointed(process: Process, service: str, aim: ProxyTarget, again: bool = False) -> Process:
+    """Write the proxy's file and let the proxy read it, when the content changes or with ``again``."""
     world = process.world
     if not front(world, process.stack):
         return process
     try:
-        wanted = pointed(world.files[service], service, aim)
+        wanted = retarget(world.files[service], service, aim)
     except (KeyError, SlipwayError) as error:
         raise Failed(process, f"no file of {service}: {error}") from None
     if wanted == world.files[service] and not again:
         return process
-    return read(written(process, service, wanted), service)
+    return read(written(process, service, wanted))
 
 
 def written(process: Process, service: str, text: str) -> Process:
-    """Return the process when the proxy's file is written and not read yet."""
+    """Return the process with the proxy's file written and not read yet."""
     return process.on(replace(process.world, files={**process.world.files, service: text}))
 
 
-def read(process: Process, service: str) -> Process:
-    """Let the proxy read its file: it knows the address of whom it led to, and of whom it was told beforehand."""
-    world = process.world
-    led, _, known = roles(world.loaded.get(service, ""), service)
-    now, backups, _ = roles(world.files[service], service)
-    unknown = frozenset((*now, *backups)) - {*led, *known}
-    fresh = {**world.fresh, service: unknown}
-    return process.on(replace(world, loaded={**world.loaded, service: world.files[service]}, fresh=fresh))
+def read(process: Process) -> Process:
+    """Let the proxy read all its files.
+
+    It knows the addresses of the containers that it led to or had read of before; those of new containers a look later.
+    """
+    world, fresh = process.world, {}
+    for service, text in world.files.items():
+        led, _, known = roles(world.loaded.get(service, ""), service)
+        unknown = frozenset(name for names in roles(text, service) for name in names) - {*led, *known}
+        fresh[service] = unknown | world.fresh.get(service, frozenset())
+    return process.on(replace(world, loaded=dict(world.files), fresh=fresh))
 
 
-def _rest(process: Process, one: Operation) -> Process:
+def _rest(process: Process, operation: Operation) -> Process:
     return process.later()
 
 
-def _prove(process: Process, one: Operation) -> Process:
-    known = {box.fact.id: process.state.stamps.get(box.fact.id, Stamp()) for box in process.world.named(one.names)}
+def _prove(process: Process, operation: Operation) -> Process:
+    known = {
+        box.fact.id: process.state.stamps.get(box.fact.id, Stamp()) for box in process.world.named(operation.names)
+    }
     made = {name: replace(stamp, proven=True) for name, stamp in known.items()}
     return replace(process, state=process.state.stamped(made), begun=process.begun - made.keys()).save()
 
 
-def _reload(process: Process, one: Operation) -> Process:
-    contents = process.desired.wanted(one.subject).contents
-    there = [box.fact.id for box in process.world.of(one.services) if box.runs]
-    known = {name: process.state.stamps.get(name, Stamp()) for name in there}
-    made = {name: replace(had, references=contents) for name, had in known.items()}
+def exchanged(process: Process, operation: Operation) -> Process:
+    """Return the process with the wanted content in the volumes that Slipway fills, not read and not noted yet."""
+    wanted, unknown, boxes = process.desired.wanted(operation.subject), {}, []
+    for box in process.world.boxes:
+        mounts = [reference for reference in wanted.references if filled_volume(box.fact, reference)]
+        if box.fact.service == operation.subject and mounts and box.runs:
+            filled = {mount.target: available(process, operation.subject, mount) for mount in mounts}
+            had = process.state.stamps.get(box.fact.id, Stamp())
+            unknown[box.fact.id] = had.with_(dict.fromkeys(filled, UNFINISHED))
+            box = replace(box, filled={**box.filled, **filled})
+        boxes.append(box)
+    noted = replace(process, state=process.state.stamped(unknown)).save()
+    return noted.on(replace(noted.world, boxes=tuple(boxes)))
+
+
+def _reload(process: Process, operation: Operation) -> Process:
+    process = exchanged(process, operation)
+    contents, model = process.desired.wanted(operation.subject).contents, process.desired.model
+    there = [box.fact for box in process.world.of(operation.services) if box.runs]
+    made = {
+        fact.id: replace(
+            process.state.stamps.get(fact.id, Stamp()),
+            references=contents,
+            configuration=configuration_digest(model, operation.subject) if filled_volumes(fact) else "",
+        )
+        for fact in there
+    }
     process = replace(process, state=process.state.stamped(made)).save()
-    if not process.stack.service(one.subject).slipway.proxy.upstreams:
-        return process
-    for service in process.world.files:
-        process = read(process, service)
-    return process
+    boxes = (replace(box, read=box.filled) if box.fact.id in made else box for box in process.world.boxes)
+    process = process.on(replace(process.world, boxes=tuple(boxes)))
+    return read(process) if process.stack.service(operation.subject).slipway.proxy.upstreams else process
 
 
-def _seed(process: Process, one: Operation) -> Process:
-    return written(process, one.subject, one.text) if front(process.world, process.stack) else process
+def _seed(process: Process, operation: Operation) -> Process:
+    return written(process, operation.subject, operation.text) if front(process.world, process.stack) else process
 
 
 _WORK = {
-    kinds.SEED: _seed,
-    kinds.BUILD: _build,
-    kinds.RESTORE: _restore,
-    kinds.BACKUP: _nothing,
-    kinds.SMOKE: _nothing,
-    kinds.PULL: _nothing,
-    kinds.NAME: _name,
-    kinds.REPLACE_NETWORK: _replace_network,
-    kinds.RUN: _run_job,
-    kinds.UP: _up,
-    kinds.CREATE: _create,
-    kinds.RECREATE: _recreate,
-    kinds.START: _start,
-    kinds.UNPAUSE: _unpause,
-    kinds.RESTART: _restart,
-    kinds.STOP: _stop,
-    kinds.REMOVE: _remove,
-    kinds.AWAIT: _await,
-    kinds.SETTLE: _settle,
-    kinds.WATCH: _watch,
-    kinds.POINT: _point,
-    kinds.REST: _rest,
-    kinds.DRAIN: _nothing,
-    kinds.PROVE: _prove,
-    kinds.RELOAD: _reload,
+    SEED: _seed,
+    BUILD: _build,
+    RESTORE: _restore,
+    BACKUP: _nothing,
+    SMOKE: _nothing,
+    PULL: _nothing,
+    NAME: _name,
+    REPLACE_NETWORK: _replace_network,
+    CREATE_NETWORK: _create_network,
+    REMOVE_NETWORK: _remove_network,
+    CONNECT: _connect,
+    DISCONNECT: _disconnect,
+    RUN: _run_job,
+    UP: _up,
+    CREATE: _create,
+    RECREATE: _recreate,
+    START: _start,
+    UNPAUSE: _unpause,
+    RESTART: _restart,
+    STOP: _stop,
+    REMOVE: _remove,
+    AWAIT: _await,
+    SETTLE: _settle,
+    WATCH: _watch,
+    POINT: _point,
+    WEIGHT: _point,
+    REST: _rest,
+    DRAIN: _nothing,
+    PROVE: _prove,
+    RELOAD: _reload,
 }
 
 
-def half(one: Operation) -> Operation:
+_SEVERAL = (CONNECT, DISCONNECT)
+
+
+def half(operation: Operation) -> Operation:
     """Return the first half of an operation that is done to several containers or services."""
 
-    def some(found: Sequence[str]) -> tuple[str, ...]:
-        return tuple(found[: (len(found) + 1) // 2])
+    def first_half(items: Sequence[str]) -> tuple[str, ...]:
+        return tuple(items[: (len(items) + 1) // 2])
 
-    if one.kind in (kinds.STOP, kinds.REMOVE, kinds.START, kinds.RESTART, kinds.UNPAUSE) and len(one.names) > 1:
-        return replace(one, names=some(one.names), begun=True)
-    if one.kind == kinds.CREATE and one.begun and len(one.names) > 1:
-        missing = len(one.names) // 2
-        return replace(one, counts={name: count - missing for name, count in one.counts.items()})
-    if one.kind in (kinds.CREATE, kinds.RECREATE, kinds.UP) and len(one.services) > 1:
-        return replace(one, services=some(one.services))
-    return one
+    if operation.kind in (STOP, REMOVE, START, RESTART, UNPAUSE, *_SEVERAL) and len(operation.names) > 1:
+        return replace(operation, names=first_half(operation.names), begun=True)
+    if operation.kind == CREATE and operation.begun and len(operation.names) > 1:
+        missing = len(operation.names) // 2
+        return replace(operation, counts={name: count - missing for name, count in operation.counts.items()})
+    if operation.kind in (CREATE, RECREATE, UP) and len(operation.services) > 1:
+        return replace(operation, services=first_half(operation.services))
+    return operation

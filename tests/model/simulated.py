@@ -1,6 +1,6 @@
 """A simulated engine as a value: its containers, networks and files, a deploy process, and what clients reach.
 
-Time is a number of looks: whoever waits lets it pass.
+Time is counted in looks; an operation that waits lets it pass.
 """
 
 import hashlib
@@ -10,20 +10,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tasks.plan.desired import Desired
-from tasks.plan.facts import Container, Network, Volume
-from tasks.plan.observed import State
-from tasks.plan.stack import Service, Stack
+from tasks.model.engine.facts import Container, Network, Volume
+from tasks.model.stack.stack import Service, Stack
+from tasks.reconcile.plan.desired import Desired
+from tasks.reconcile.plan.observed import State
 
 KEPT = "/kept/"
 PATIENCE = 6  # looks before a wait gives up
 GOOD, NEVER, CRASH, LATE = "good", "never", "crash", "late"
-"""What becomes of containers of an image: the last word of its content."""
+"""How containers of an image behave: the last word of its content."""
 _SERVER = re.compile(r"server (?P<host>[^:\s]+):8000(?P<role>[^;]*);")
 
 
 class Failed(Exception):
-    """An operation failed; ``process`` is what it left."""
+    """An operation failed; ``process`` is the state that it left."""
 
     def __init__(self, process: "Process", reason: str) -> None:
         super().__init__(reason)
@@ -40,10 +40,11 @@ class GivenUp(Failed):
 
 @dataclass(frozen=True)
 class Box:
-    """A container and what no look at the engine tells: its image's content, its age, what it mounts.
+    """A container, with what the engine does not report: its image's content, its age in looks, what it mounts.
 
-    ``pinned`` are mounted files as they were when it was made, by target; ``roots`` mounted directories, seen live,
-    ``joined`` the ids of networks: one of the same name that was made anew is another network.
+    By target: ``pinned`` are mounted files as they were when it was created, ``roots`` mounted directories, seen live.
+    ``joined`` are the ids of its networks by name: a recreated network has the same name and another id. ``filled`` is
+    the content of volumes that Slipway fills, ``read`` what the process has read of it, at its start or at a signal.
     """
 
     fact: Container
@@ -52,21 +53,28 @@ class Box:
     pinned: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     joined: Mapping[str, str] = field(default_factory=dict)
+    filled: Mapping[str, str] = field(default_factory=dict)
+    read: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
-        """Whether it serves, as far as the engine knows."""
+        """Whether the engine reports it as running."""
         return self.fact.state == "running"
+
+    @property
+    def within(self) -> set[str]:
+        """The ids of the networks that it is in."""
+        return {self.joined[name] for name in self.fact.networks}
 
 
 @dataclass(frozen=True)
 class World:
-    """An engine with one project on it, and the disk that containers mount files of.
+    """An engine with a project on it, and the disk that containers mount files from.
 
-    ``files`` are the proxy's files of services, ``loaded`` what the proxy has read of them, ``fresh`` which of the
-    names that it has just read it cannot know the address of yet. ``proven`` are the ids of containers that were seen
-    to be ready, and of a rollout watched to the end; ``runs`` every start of a job: service, identity, whether on a way
-    back, whether it ended well.
+    ``built`` says what images were built from, by their id. ``files`` are the proxy's files by service, ``loaded`` what
+    the proxy has read of them, ``fresh`` the names in them whose address it does not know yet. ``proven`` are the ids
+    of containers that were ready, or watched to the end of their rollout; ``runs`` is every start of a job: service,
+    identity, whether while going back, whether it succeeded.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -86,39 +94,39 @@ class World:
 
     def of(self, services: Collection[str]) -> list[Box]:
         """Return the containers of services."""
-        return [one for one in self.boxes if one.fact.service in services]
+        return [box for box in self.boxes if box.fact.service in services]
 
     def named(self, names: Collection[str]) -> list[Box]:
         """Return the containers of these names."""
-        return [one for one in self.boxes if one.fact.name in names]
+        return [box for box in self.boxes if box.fact.name in names]
 
     def changed(self, names: Collection[str], **facts: Any) -> "World":
         """Return the world with other facts of the containers of these names."""
-        made = [replace(one, fact=replace(one.fact, **facts)) if one.fact.name in names else one for one in self.boxes]
+        made = [replace(box, fact=replace(box.fact, **facts)) if box.fact.name in names else box for box in self.boxes]
         return replace(self, boxes=tuple(made))
 
     def content(self, path: str) -> str:
-        """Return what a path on the disk holds, "" for nothing."""
+        """Return the content of a path on the disk, "" for none."""
         if path.startswith(KEPT):
             return path.removeprefix(KEPT) if path.removeprefix(KEPT) in self.kept else ""
         return self.disk.get(path, "")
 
     def later(self, looks: int = 1) -> "World":
         """Return the world some time later."""
-        found = self
+        world = self
         for _ in range(looks):
-            found = replace(found, boxes=tuple(map(_older, found.boxes)), fresh={})
-        return found
+            world = replace(world, boxes=tuple(map(_older, world.boxes)), fresh={})
+        return world
 
 
-def _older(one: Box) -> Box:
-    fact, behaviour = one.fact, one.content.rpartition("-")[2]
+def _older(box: Box) -> Box:
+    fact, behaviour = box.fact, box.content.rpartition("-")[2]
     if fact.state not in ("running", "restarting"):
-        return one
-    job = one.content.startswith("job")
+        return box
+    job = box.content.startswith("job")
     if job:
-        return replace(one, fact=replace(fact, state="exited", exit_code=0 if behaviour == GOOD else 1, ports=()))
-    aged = replace(one, age=one.age + 1)
+        return replace(box, fact=replace(fact, state="exited", exit_code=0 if behaviour == GOOD else 1, ports=()))
+    aged = replace(box, age=box.age + 1)
     checked = bool(fact.health)
     if behaviour == CRASH or (behaviour == LATE and aged.age >= 3 and not checked):
         return replace(aged, fact=replace(fact, state="exited", exit_code=1, health="", ports=()))
@@ -128,7 +136,7 @@ def _older(one: Box) -> Box:
 
 
 def config_hash(raw: Mapping[str, Any], owner: str = "") -> str:
-    """Return what stands for Compose's hash of a service: its configuration without what Compose leaves out.
+    """Return a hash of a service's configuration, without the keys that Compose's own hash leaves out.
 
     ``owner`` is the container whose network it uses.
     """
@@ -140,31 +148,41 @@ def config_hash(raw: Mapping[str, Any], owner: str = "") -> str:
 
 
 def roles(text: str, service: str) -> tuple[list[str], list[str], list[str]]:
-    """Return what a proxy's file says: who is led to, who is the backup, who is only known."""
+    """Return the hosts in a proxy's file: those that get requests, the backups, and those that are down."""
     led: list[str] = []
     backups: list[str] = []
     known: list[str] = []
-    for found in _SERVER.finditer(text):
-        words = found["role"].split()
-        (known if "down" in words else backups if "backup" in words else led).append(found["host"])
+    for match in _SERVER.finditer(text):
+        words = match["role"].split()
+        (known if "down" in words else backups if "backup" in words else led).append(match["host"])
     return led, backups, known
+
+
+def shares(text: str, service: str) -> dict[str, float]:
+    """Return the share of the requests that each host of a proxy's file gets, while all of them answer."""
+    led, weights = roles(text, service)[0], {}
+    for match in _SERVER.finditer(text):
+        said = re.search(r" weight=(\d+)", match["role"])
+        if match["host"] in led and not {"down", "backup"} & set(match["role"].split()):
+            weights[match["host"]] = int(said[1]) if said else 1
+    return {host: weight / sum(weights.values()) for host, weight in weights.items()}
 
 
 def front(world: World, stack: Stack) -> list[Box]:
     """Return the running containers of the proxy."""
-    names = [one.name for one in stack.services.values() if one.slipway.proxy.upstreams]
-    return [one for one in world.of(names) if one.runs]
+    names = [service.name for service in stack.services.values() if service.slipway.proxy.upstreams]
+    return [box for box in world.of(names) if box.runs]
 
 
 def behind(world: World, stack: Stack, service: Service) -> bool:
-    """Whether a proxy leads requests to a service."""
-    proxies = any(one.slipway.proxy.upstreams for one in stack.services.values())
+    """Whether a proxy routes requests to a service."""
+    proxies = any(service.slipway.proxy.upstreams for service in stack.services.values())
     return proxies and service.rollout != "recreate" and service.name in world.files
 
 
 def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set[str]]:
-    """Return the ids of running containers that a request would reach: now, and when none of those answers."""
-    running = {one.fact.name: one.fact.id for one in world.of([service.name]) if one.runs}
+    """Return the ids of running containers that a request reaches: at first, and as backups when none answers."""
+    running = {box.fact.name: box.fact.id for box in world.of([service.name]) if box.runs}
     if not behind(world, stack, service):
         return set(running.values()), set()
     read = world.loaded if front(world, stack) else world.files
@@ -173,22 +191,22 @@ def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set
     unknown = world.fresh.get(service.name, frozenset())
 
     def ids(names: Iterable[str]) -> set[str]:
-        found = set()
+        ids_reached = set()
         for name in names:
             if name in unknown:
                 continue
             if name == service.name:
-                found |= set(running.values())
+                ids_reached |= set(running.values())
             elif name in running:
-                found.add(running[name])
-        return found
+                ids_reached.add(running[name])
+        return ids_reached
 
     return ids(led), ids(backups)
 
 
 @dataclass(frozen=True)
 class Process:
-    """A deploy that runs: the engine, what it carries out, and what it remembers and has not written down yet."""
+    """A running deploy: the engine, what it carries out, and the state in memory and as saved."""
 
     world: World
     desired: Desired
@@ -201,7 +219,7 @@ class Process:
 
     @property
     def stack(self) -> Stack:
-        """The services that are to be."""
+        """The desired services."""
         return self.desired.stack
 
     def on(self, world: World) -> "Process":
@@ -213,13 +231,13 @@ class Process:
         return self.on(self.world.later(looks))
 
     def save(self) -> "Process":
-        """Write down what it remembers."""
+        """Return the process with its state saved."""
         if self.state == self.saved:
             return self
-        kept = self.state.kept({one.fact.id for one in self.world.boxes})
+        kept = self.state.kept({box.fact.id for box in self.world.boxes})
         return replace(self, state=kept, saved=kept, world=replace(self.world, state=kept))
 
 
 def begin(world: World, desired: Desired, release: int = 0, back: bool = False) -> Process:
-    """Return a deploy that begins."""
+    """Return a deploy at its start."""
     return Process(world, desired, replace(world.state, unrecorded=True), world.state, release, back)

@@ -1,4 +1,4 @@
-"""Golden examples: what runs, what is wanted, and the operations in their order, each with its cause."""
+"""Golden examples: what runs, what is desired, and the planned operations in order, with their causes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tasks.plan.deploy import refuse_other_directory
-from tasks.plan.errors import RefusedError
-from tasks.plan.operation import BUILD, Operation, Plan
-from tasks.plan.reconcile import reconcile
+from tasks.deploy.plan.deploy import refuse_other_directory
+from tasks.model.errors import RefusedError
+from tasks.reconcile.plan.operation import BUILD, Operation, Plan
+from tasks.reconcile.plan.reconcile import reconcile
 
 from . import deploying
-from .deploying import DEPLOYED, KILLED, UNCHANGED, Project, Spec, Upset
+from .deploying import DEPLOYED, KILLED, UNCHANGED, Fault, Project, Spec
 from .drawn import Drawn, Part, empty
 
 DATABASE = Part("database", secret=True)
@@ -23,9 +23,9 @@ COMMANDS = ("snapshot", "dump", "list", "create", "restore", "tables", "swap", "
 
 
 def shop(*others: Part, **changes: dict[str, Any]) -> Drawn:
-    """Return a shop with what is changed by service."""
+    """Return a shop with other parts and with changes by service."""
     parts = (DATABASE, MIGRATE, APP, NGINX, *others)
-    return Drawn(tuple(replace(one, **changes.get(one.name, {})) for one in parts))
+    return Drawn(tuple(replace(part, **changes.get(part.name, {})) for part in parts))
 
 
 def spec(drawn: Drawn) -> Spec:
@@ -41,11 +41,13 @@ def spec(drawn: Drawn) -> Spec:
 
 
 def released(drawn: Drawn, count: int = 4) -> Project:
-    """Return the project at its release ``count``: the app was another one in each, the last is what is drawn."""
+    """Return the project at its release ``count``: each had another image of the app, the last is ``drawn``."""
     project = empty()
     project = replace(project, world=replace(project.world, files={"app": project.world.files["app"]}))
     for number in range(1, count + 1):
-        parts = [replace(one, image=one.image - count + number) if one.name == "app" else one for one in drawn.parts]
+        parts = [
+            replace(part, image=part.image - count + number) if part.name == "app" else part for part in drawn.parts
+        ]
         ended = deploying.deploy(project, spec(Drawn(tuple(parts))))
         assert ended.outcome == DEPLOYED, ended.reason
         project = ended.project
@@ -53,7 +55,7 @@ def released(drawn: Drawn, count: int = 4) -> Project:
 
 
 def plan(project: Project, drawn: Drawn) -> tuple[Plan, Plan]:
-    """Return the plan of a deploy: as it is made first, and as it is made when the images are there."""
+    """Return the plan of a deploy as first made, and as made again when the images are built."""
     checkout = spec(drawn)
     project = deploying.checked_out(project, checkout)
     first = deploying.planned(project, deploying.today(project.world, checkout))
@@ -61,18 +63,21 @@ def plan(project: Project, drawn: Drawn) -> tuple[Plan, Plan]:
     return first, deploying.planned(built, deploying.today(built.world, checkout), pulled=True)
 
 
-def told(found: Plan, causes: bool = False) -> list[str]:
-    """Return the operations as lines: what, to whom; of a proxy whom it leads to, and whom as the backup."""
-    return [_line(one) + (f": {'; '.join(one.cause)}" if causes and one.cause else "") for one in found.operations]
+def lines(plan: Plan, causes: bool = False) -> list[str]:
+    """Return a line for each operation: its kind and subjects; for the proxy its servers and backups."""
+    return [
+        _line(operation) + (f": {'; '.join(operation.cause)}" if causes and operation.cause else "")
+        for operation in plan.operations
+    ]
 
 
-def _line(one: Operation) -> str:
-    if one.aim:
-        backups = f" backup {' '.join(one.aim.backups)}" if one.aim.backups else ""
-        coming = f" coming {' '.join(one.aim.coming)}" if one.aim.coming else ""
-        return f"{one.kind} {' '.join(one.aim.containers)}{backups}{coming}"
-    alone = one.kind in ("stop", "remove", "create", "start", "watch", "smoke", "prove", "recreate", "restart")
-    return f"{one.kind} {' '.join(one.names) if alone and one.names else one.subject}"
+def _line(operation: Operation) -> str:
+    if operation.aim:
+        backups = f" backup {' '.join(operation.aim.backups)}" if operation.aim.backups else ""
+        coming = f" coming {' '.join(operation.aim.coming)}" if operation.aim.coming else ""
+        return f"{operation.kind} {' '.join(operation.aim.containers)}{backups}{coming}"
+    alone = operation.kind in ("stop", "remove", "create", "start", "watch", "smoke", "prove", "recreate", "restart")
+    return f"{operation.kind} {' '.join(operation.names) if alone and operation.names else operation.subject}"
 
 
 def test_1_the_same_bytes_are_nothing_to_do() -> None:
@@ -85,8 +90,10 @@ def test_1_the_same_bytes_are_nothing_to_do() -> None:
 def test_2_a_new_app_takes_over_while_the_old_one_serves() -> None:
     first, then = plan(released(shop()), shop(app={"image": 1}))
 
-    assert [(one.kind, one.subject) for one in first.operations if one.kind == BUILD] == [(BUILD, "app")]
-    assert told(then) == [
+    assert [(operation.kind, operation.subject) for operation in first.operations if operation.kind == BUILD] == [
+        (BUILD, "app")
+    ]
+    assert lines(then) == [
         "create shop-app-5",
         "start shop-app-5",
         "await healthy app",
@@ -101,7 +108,7 @@ def test_2_a_new_app_takes_over_while_the_old_one_serves() -> None:
         "remove shop-app-4",
         "await healthy every service",
     ]
-    assert {one.cause for one in then.operations[:-1]} == {("image shop/app:dev changed",)}
+    assert {operation.cause for operation in then.operations[:-1]} == {("image shop/app:dev changed",)}
     assert then.interrupts == ()
 
 
@@ -112,37 +119,37 @@ def test_2_the_smoke_check_asks_the_new_app_before_the_old_one_leaves() -> None:
     )
     desired = deploying.today(world, checkout)
     policy = replace(deploying.policy(project), smoke=True)
-    found = told(reconcile(deploying.observe(world, desired), desired, policy))
+    planned = lines(reconcile(deploying.observe(world, desired), desired, policy))
 
-    assert found.index("watch shop-app-5") < found.index("smoke shop-app-5") < found.index("stop shop-app-4")
-    assert found[-1] == "smoke shop"
+    assert planned.index("watch shop-app-5") < planned.index("smoke shop-app-5") < planned.index("stop shop-app-4")
+    assert planned[-1] == "smoke shop"
 
 
 def test_3_a_migration_runs_once_and_the_database_is_not_touched() -> None:
-    changed = shop(migrate={"image": 1}, database={"source": 1})
-    first, then = plan(released(shop()), changed)
+    release = shop(migrate={"image": 1}, database={"source": 1})
+    first, then = plan(released(shop()), release)
 
-    assert told(first)[0] == "build database migrate"
-    assert told(then) == ["backup database", "run migrate", "await healthy every service"]
-    assert [one.service for one in then.changed] == ["migrate"]
+    assert lines(first)[0] == "build database migrate"
+    assert lines(then) == ["backup database", "run migrate", "await healthy every service"]
+    assert [change.service for change in then.changed] == ["migrate"]
     assert then.interrupts == ()
 
 
 def test_4_configuration_is_read_again_where_that_is_declared() -> None:
     _, then = plan(released(shop()), shop(nginx={"file": 1}))
 
-    assert told(then, causes=True) == [
+    assert lines(then, causes=True) == [
         "reload nginx: /src/nginx.d at /etc/d changed",
         "await healthy every service",
     ]
     assert then.interrupts == ()
 
 
-def test_4_where_it_is_not_declared_the_container_is_made_anew_and_that_interrupts() -> None:
+def test_4_where_it_is_not_declared_the_container_is_recreated_and_that_interrupts() -> None:
     there = shop(nginx={"config": "recreate"})
     _, then = plan(released(there), shop(nginx={"config": "recreate", "file": 1}))
 
-    assert told(then) == [
+    assert lines(then) == [
         "recreate shop-nginx-1",
         "start shop-nginx-1",
         "await healthy nginx",
@@ -155,7 +162,7 @@ def test_5_a_renamed_service_gets_the_port_that_the_old_one_had() -> None:
     front = Part("front", port=8081)
     _, then = plan(released(shop(front)), shop(replace(front, renamed=True)))
 
-    assert told(then, causes=True) == [
+    assert lines(then, causes=True) == [
         "stop shop-front-1: frontx needs its port or name",
         "remove shop-front-1: it is in no Compose file any more",
         "create shop-frontx-1: no container",
@@ -171,23 +178,23 @@ def test_5_it_is_refused_where_orphans_are_to_stay() -> None:
     checkout = spec(shop(replace(front, renamed=True)))
     project = deploying.checked_out(released(shop(front)), checkout)
     desired = deploying.today(project.world, checkout)
-    found = reconcile(deploying.observe(project.world, desired), desired, deploying.policy(project, orphans=False))
+    refused = reconcile(deploying.observe(project.world, desired), desired, deploying.policy(project, orphans=False))
 
-    assert [reason for reason, _ in found.refusals] == [
+    assert [reason for reason, _ in refused.refusals] == [
         "frontx needs what shop-front-1 of service front has (port 8081, name shop-front-1), "
         "which is in no Compose file any more"
     ]
 
 
-def test_6_what_shares_with_a_container_is_made_anew_with_it_and_what_follows_is_restarted() -> None:
+def test_6_what_shares_with_a_container_is_recreated_with_it_and_what_follows_is_restarted() -> None:
     side, web = Part("side", shares="database"), Part("web", after=(("database", "service_healthy", True),))
     _, then = plan(released(shop(side, web)), shop(side, web, database={"image": 1}))
 
-    assert told(then, causes=True) == [
+    assert lines(then, causes=True) == [
         "recreate shop-database-1: image shop/database:dev changed",
         "start shop-database-1",
         "await healthy database",
-        "recreate shop-side-1: it uses what database has",
+        "recreate shop-side-1: it shares resources of database",
         "restart shop-web-1: restart with database",
         "start shop-side-1",
         "await healthy side web",
@@ -196,14 +203,14 @@ def test_6_what_shares_with_a_container_is_made_anew_with_it_and_what_follows_is
     assert then.interrupts == ("database", "side", "web")
 
 
-def test_7_a_roll_back_of_configuration_makes_anew_what_it_concerns() -> None:
+def test_7_a_roll_back_of_configuration_recreates_what_it_changes() -> None:
     web = Part("web", environment=0)
     project = released(shop(web))
     later = shop(replace(web, environment=1), migrate={"image": 1})
     project = deploying.deploy(project, spec(later)).project
-    found = deploying.planned(project, deploying.recorded(project.world, project.records[3]), back=True)
+    back = deploying.planned(project, deploying.recorded(project.world, project.records[3]), back=True)
 
-    assert told(found, causes=True) == [
+    assert lines(back, causes=True) == [
         "name images shop/migrate:dev: as the release has them",
         "recreate shop-web-1: configuration changed",
         "start shop-web-1",
@@ -216,8 +223,8 @@ def killed(kind: str) -> Project:
     """Return the project when a deploy of another app was killed after an operation."""
     project, checkout = released(shop()), spec(shop(app={"image": 1}))
     _, then = plan(project, shop(app={"image": 1}))
-    number = next(one.number for one in then.operations if one.kind == kind)
-    ended = deploying.deploy(project, checkout, Upset(number, "dies after"))
+    number = next(operation.number for operation in then.operations if operation.kind == kind)
+    ended = deploying.deploy(project, checkout, Fault(number, "dies after"))
     assert ended.outcome == KILLED
     return ended.project
 
@@ -225,9 +232,7 @@ def killed(kind: str) -> Project:
 def test_8_what_was_not_watched_to_its_end_leaves_and_is_watched_again() -> None:
     _, then = plan(killed("watch"), shop(app={"image": 1}))
 
-    assert told(then)[:10] == [
-        "point proxy shop-app-5 backup shop-app-4",
-        "rest app",
+    assert lines(then)[:8] == [
         "point proxy shop-app-4",
         "drain app",
         "stop shop-app-5",
@@ -237,14 +242,14 @@ def test_8_what_was_not_watched_to_its_end_leaves_and_is_watched_again() -> None
         "await healthy app",
         "point proxy shop-app-4 coming shop-app-5",
     ]
-    assert "watch shop-app-5" in told(then)
+    assert "watch shop-app-5" in lines(then)
     assert then.interrupts == ()
 
 
 def test_8_what_was_watched_to_its_end_stays_and_the_old_one_leaves() -> None:
     _, then = plan(killed("prove"), shop(app={"image": 1}))
 
-    assert told(then) == [
+    assert lines(then) == [
         "point proxy shop-app-5",
         "drain app",
         "stop shop-app-4",
@@ -253,13 +258,13 @@ def test_8_what_was_watched_to_its_end_stays_and_the_old_one_leaves() -> None:
     ]
 
 
-def test_9_what_somebody_stopped_is_started_and_what_somebody_renamed_is_known() -> None:
+def test_9_a_stopped_container_is_started_and_a_renamed_container_is_known() -> None:
     project = released(shop())
     world = project.world.changed(["shop-app-4"], state="exited", health="")
     world = world.changed(["shop-database-1"], name="mine")
     first, _ = plan(replace(project, world=world), shop())
 
-    assert told(first, causes=True) == [
+    assert lines(first, causes=True) == [
         "start shop-app-4: shop-app-4 is exited",
         "await healthy app",
         "point proxy shop-app-4: shop-app-4 is exited",
@@ -273,13 +278,13 @@ def test_10_another_directory_is_refused_where_its_secrets_differ(version: int, 
     project = deploying.checked_out(project, checkout)
     desired = deploying.today(project.world, checkout)
     seen = deploying.observe(project.world, desired)
-    seen = replace(seen, containers=tuple(replace(one, directory="/src") for one in seen.containers))
-    found = reconcile(seen, desired, deploying.policy(project))
+    seen = replace(seen, containers=tuple(replace(container, directory="/src") for container in seen.containers))
+    decided = reconcile(seen, desired, deploying.policy(project))
 
     def refused(take: bool) -> Callable[[], str]:
-        return lambda: refuse_other_directory(seen, found, "/clone", take)
+        return lambda: refuse_other_directory(seen, decided, "/clone", take)
 
-    assert [one.service for one in found.changed] == ["database"] * version
+    assert [change.service for change in decided.changed] == ["database"] * version
     if version:
         with pytest.raises(RefusedError, match="shop was deployed from /src"):
             refused(take=False)()

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.plan.build import Inputs
-from tasks.plan.desired import Desired, Wanted
-from tasks.plan.dockerfile import parse as parse_dockerfile
-from tasks.plan.facts import Container, Image
-from tasks.plan.interpolation import Variable
-from tasks.plan.mounts import Content, references
-from tasks.plan.profile import Profile, resolve
-from tasks.plan.schema import KEYS
-from tasks.plan.stack import Service, Stack, parse
-from tasks.plan.version import GitFacts, Version, version
+from tasks.build.plan.dockerfile import parse as parse_dockerfile
+from tasks.build.plan.inputs import Inputs
+from tasks.model.engine.facts import Container, Image
+from tasks.model.profile.interpolation import Variable
+from tasks.model.profile.profile import Profile, resolve
+from tasks.model.profile.schema import KEYS
+from tasks.model.stack.stack import Service, Stack, parse
+from tasks.model.version import GitFacts, Version, version
+from tasks.reconcile.plan.desired import Desired, Wanted
+from tasks.reconcile.plan.mounts import Content, references
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
@@ -21,7 +21,7 @@ COMMITTED = "2026-05-06T07:08:09Z"
 
 
 def profile(environment: str = "dev", **values: str) -> Profile:
-    """Return a resolved profile; what is no key of the schema counts as a variable of the Compose files."""
+    """Return a resolved profile; a key that is not in the schema is a variable of the Compose files."""
     free = {name: Variable(name, False, "docker-compose.yml:1") for name in values if name not in KEYS}
     return resolve(environment, (), values, {}, free)
 
@@ -44,21 +44,21 @@ def desired(
     builds: Mapping[str, str] | None = None,
     **top: Any,
 ) -> Desired:
-    """Return a release to be of project ``shop``.
+    """Return the release that is wanted of project ``shop``.
 
-    ``contents`` are what references stand for by their target, ``hashes`` configuration hashes, ``images`` image
-    contents (``sha256:a`` where nothing is said, as of ``container``), ``builds`` why images are to be built.
+    ``contents`` are the contents of references by their target, ``hashes`` configuration hashes, ``images`` image
+    contents (default ``sha256:a``, as of ``container``), ``builds`` the reasons why images are to be built.
     """
     model = {"name": "shop", "services": services, **top}
     wanted = {}
     for name in services:
-        found = references(model, name, parse(model).service(name).slipway.live)
+        needed = references(model, name, parse(model).service(name).slipway.live)
         wanted[name] = Wanted(
             (images or {}).get(name, "sha256:a"),
             frozenset({hashes[name]}) if hashes and name in hashes else frozenset(),
             (builds or {}).get(name, ""),
-            found,
-            {one.target: Content((contents or {}).get(one.target, "")) for one in found},
+            needed,
+            {reference.target: Content((contents or {}).get(reference.target, "")) for reference in needed},
         )
     return Desired(parse(model), model, wanted)
 

@@ -10,10 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 
 	"example.com/slipway/app/src/config"
@@ -74,20 +72,31 @@ func serve(ctx context.Context, getenv func(string) string, stdout io.Writer) er
 		return err
 	}
 	logger := slog.New(slog.NewJSONHandler(stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
-	pool, err := models.OpenPool(ctx, settings.Database)
+	traces, err := startTraces(ctx, settings, logger)
+	if err != nil {
+		return err
+	}
+	defer stopTraces(ctx, traces, logger)
+	database := settings.Database
+	pool, err := models.OpenPool(ctx, database, traces.QueryTracer(database.Host, database.Port, database.Name))
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", ":"+strconv.Itoa(settings.Port))
+	metrics, stopMetrics, err := serveMetrics(ctx, settings.MetricsPort, pool.Stat, logger)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return err
+	}
+	defer stopMetrics()
+
+	listener, err := listen(ctx, settings.Port)
+	if err != nil {
+		return err
 	}
 	build := handlers.Build{Version: version, Commit: commit, Time: buildTime}
 	logger.Info("listening", "address", listener.Addr().String(), "version", version, "commit", commit,
-		"database_host", settings.Database.Host, "database_name", settings.Database.Name)
-	server := newServer(handlers.New(models.NewStore(pool), build, logger), logger)
+		"database_host", database.Host, "database_name", database.Name)
+	measured := handlers.Telemetry{Metrics: metrics, Tracer: traces.Tracer()}
+	server := newServer(handlers.New(models.NewStore(pool), build, logger, measured), logger)
 	return serveUntil(ctx, server, listener, settings.ShutdownTimeout, logger)
 }

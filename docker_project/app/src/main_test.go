@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -119,22 +120,95 @@ func TestRunServesWithoutADatabaseUntilTheSignal(t *testing.T) {
 	}
 }
 
+func TestRunServesMetricsOnAPortOfTheirOwn(t *testing.T) {
+	port, metricsPort := freePort(t), freePort(t)
+	env := environment(map[string]string{
+		"PORT": port, "METRICS_PORT": metricsPort, "DB_HOST": "127.0.0.1", "DB_PORT": freePort(t), "DB_NAME": "app",
+		"DB_USER": "app", "DB_PASSWORD": "correct horse",
+	})
+	ctx, signal := context.WithCancel(t.Context())
+	defer signal()
+	var stdout, stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, nil, env, &stdout, &stderr) }()
+
+	waitForStatus(t, "http://127.0.0.1:"+port+"/api/users", http.StatusServiceUnavailable)
+	waitForStatus(t, "http://127.0.0.1:"+port+"/metrics", http.StatusNotFound)
+	waitForStatus(t, "http://127.0.0.1:"+metricsPort+"/api/users", http.StatusNotFound)
+	scraped := body(t, "http://127.0.0.1:"+metricsPort+"/metrics")
+	for _, line := range []string{
+		`http_request_method="GET",http_response_status_code="503",http_route="/api/users"} 1`,
+		`revision="unknown",version="0.0.0-dev"} 1`, "db_client_connection_max 4",
+	} {
+		if !strings.Contains(scraped, line) {
+			t.Errorf("%s is not in\n%s", line, scraped)
+		}
+	}
+	signal()
+	if got := <-code; got != 0 || stderr.Len() > 0 {
+		t.Errorf("got %d, stderr %q", got, &stderr)
+	}
+	if _, err := http.Get("http://127.0.0.1:" + metricsPort + "/metrics"); err == nil {
+		t.Error("metrics are still served")
+	}
+}
+
+func TestRunEndsInTimeWithoutTheCollectorOfItsTraces(t *testing.T) {
+	port := freePort(t)
+	env := environment(map[string]string{
+		"PORT": port, "DB_HOST": "127.0.0.1", "DB_PORT": freePort(t), "DB_NAME": "app", "DB_USER": "app",
+		"DB_PASSWORD": "correct horse", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:" + freePort(t),
+	})
+	ctx, signal := context.WithCancel(t.Context())
+	defer signal()
+	var stdout, stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, nil, env, &stdout, &stderr) }()
+	waitForStatus(t, "http://127.0.0.1:"+port+"/version", http.StatusOK)
+	signal()
+	start := time.Now()
+	if got := <-code; got != 0 || stderr.Len() > 0 || time.Since(start) > lastSpansTimeout+time.Second {
+		t.Errorf("got %d after %s, stderr %q", got, time.Since(start), &stderr)
+	}
+	if log := stdout.String(); !strings.Contains(log, `"trace_id":"`) || !strings.Contains(log, "traces are not sent") {
+		t.Errorf("logged %s", log)
+	}
+}
+
 func TestRunReportsATakenPort(t *testing.T) {
-	listener, err := net.Listen("tcp", ":0")
+	for _, key := range []string{"PORT", "METRICS_PORT"} {
+		t.Run(key, func(t *testing.T) {
+			listener, err := net.Listen("tcp", ":0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = listener.Close() }()
+			port := listener.Addr().(*net.TCPAddr).Port
+			env := environment(map[string]string{
+				key: strconv.Itoa(port), "DB_HOST": "database", "DB_NAME": "app", "DB_USER": "app", "DB_PASSWORD": "x",
+			})
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), nil, env, &stdout, &stderr)
+			want := fmt.Sprintf("app: cannot listen: listen tcp :%d: bind: address already in use\n", port)
+			if code != 1 || stderr.String() != want {
+				t.Errorf("got %d, %q; want 1, %q", code, &stderr, want)
+			}
+		})
+	}
+}
+
+func body(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	port := listener.Addr().(*net.TCPAddr).Port
-	env := environment(map[string]string{
-		"PORT": strconv.Itoa(port), "DB_HOST": "database", "DB_NAME": "app", "DB_USER": "app", "DB_PASSWORD": "x",
-	})
-	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), nil, env, &stdout, &stderr)
-	want := fmt.Sprintf("app: cannot listen: listen tcp :%d: bind: address already in use\n", port)
-	if code != 1 || stderr.String() != want {
-		t.Errorf("got %d, %q; want 1, %q", code, &stderr, want)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(content)
 }
 
 func waitForStatus(t *testing.T, url string, want int) {

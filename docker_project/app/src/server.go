@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -19,6 +20,16 @@ const (
 	idleTimeout    = 75 * time.Second
 	maxHeaderBytes = 32 << 10
 )
+
+// listen opens a port on all interfaces.
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	return listener, nil
+}
 
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{

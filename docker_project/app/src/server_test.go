@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// slowServer answers a request when finish is closed, and tells in started that one has come.
+// slowServer answers a request when finish is closed, and reports in started that a request has come.
 type slowServer struct {
 	url             string
 	started, finish chan struct{}

@@ -37,7 +37,7 @@ func start(t *testing.T, inputs ...models.UserInput) *service {
 	t.Helper()
 	store, log := newMemoryStore(inputs...), new(bytes.Buffer)
 	build := handlers.Build{Version: "1.4.2", Commit: "1a2b3c4", Time: "2026-01-02T03:04:05Z"}
-	server := httptest.NewServer(handlers.New(store, build, slog.New(slog.NewJSONHandler(log, nil))))
+	server := httptest.NewServer(handlers.New(store, build, slog.New(slog.NewJSONHandler(log, nil)), handlers.Telemetry{}))
 	t.Cleanup(server.Close)
 	return &service{t: t, url: server.URL, store: store, log: log}
 }

@@ -9,7 +9,7 @@ CREATE TABLE users (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Ada@Example.com and ada@example.com are one mailbox to everybody but RFC 5321.
+-- Ada@Example.com and ada@example.com are the same mailbox everywhere except in RFC 5321.
 CREATE UNIQUE INDEX users_email_key ON users (lower(email));
 
 CREATE TRIGGER users_set_updated_at

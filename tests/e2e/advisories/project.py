@@ -1,13 +1,13 @@
-"""A project with one planted fault of each kind that an image can have, and what mends each."""
+"""A project with a planted fault of each kind that an image can have, and the fix for each."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..support import Checkout
-from . import MENDED, WEAK, base, program
+from . import FIXED, WEAK, base, program
 
-# Put together here, so that no scanner finds it in these sources.
+# In two parts, so that no scanner finds it in these sources.
 KEY = "AKIA" + "Q7RT2MPX4ZL9KWDJ"
 _COMPOSE = """services:
   program: {image: "NAME/program:1", build: {context: ., dockerfile: program.Dockerfile}}
@@ -25,7 +25,7 @@ Status: install ok installed
 Priority: required
 Section: libs
 Installed-Size: 300
-Maintainer: Somebody <somebody@example.com>
+Maintainer: Maintainer <maintainer@example.com>
 Architecture: amd64
 Source: xz-utils
 Version: {version}
@@ -36,22 +36,22 @@ Description: XZ-format compression library
 
 @dataclass
 class Planted(Checkout):
-    """The project; what it writes, the database and temporary files lie in directories of its own."""
+    """The project; its reports, database and temporary files are in directories of its own."""
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """Return the process environment of a task, with the places that are this project's own."""
+        """Return the process environment of a task, with this project's own directories."""
         home = self.project_dir.parent
         places = {"SLIPWAY_REPORTS_DIR": home / "reports", "XDG_CACHE_HOME": home / "cache", "TMPDIR": home / "tmp"}
         return super().environment(**{**{key: str(value) for key, value in places.items()}, **extra})
 
     @property
     def reports(self) -> Path:
-        """Where reports are written."""
+        """The directory of the reports."""
         return self.project_dir.parent / "reports"
 
     @property
     def temporary(self) -> list[str]:
-        """What lies in the directory of temporary files."""
+        """The names in the directory of temporary files."""
         return sorted(path.name for path in (self.project_dir.parent / "tmp").iterdir())
 
     def image(self, service: str) -> str:
@@ -59,21 +59,21 @@ class Planted(Checkout):
         return f"{self.projects[0]}/{service}:1"
 
     def program(self, version: str) -> None:
-        """Let the program be one with this version of the module."""
+        """Use the program with this version of the module."""
         self._write("program.Dockerfile", f"FROM {program(version)}\n")
 
     def packages(self, version: str) -> None:
-        """Let this version of the package be installed."""
+        """Install this version of the package."""
         self._write("status", _STATUS.format(version=version))
 
     def keys(self, *lines: str) -> None:
-        """Let the image be made by these instructions."""
+        """Build the image with these instructions."""
         start = f"FROM {base('debian:trixie', 'slipway-base/debian:trixie')}\n"
         self._write("keys.Dockerfile", start + "".join(f"{line}\n" for line in lines))
 
-    def mend(self) -> None:
-        """Mend every fault."""
-        self.program(MENDED)
+    def fix(self) -> None:
+        """Fix every fault."""
+        self.program(FIXED)
         self.packages("5.2.5-2.1")
         self.keys("RUN mkdir /srv/shop")
 

@@ -1,4 +1,4 @@
-"""Puts a database into a registry as trivy publishes it."""
+"""Push a database to a registry as trivy publishes it."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 def publish(registry: Registry, repository: str, tag: str, archive: bytes) -> str:
-    """Push an archive as an OCI artifact; returns its name."""
+    """Push an archive as an OCI artifact; return its name."""
     layers = [_blob(registry, repository, archive, _LAYER, {"org.opencontainers.image.title": "db.tar.gz"})]
     config = _blob(registry, repository, b"{}", _CONFIG, {})
     manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}

@@ -1,4 +1,4 @@
-"""The stacks that live through a week of releases, each with its steps: the sample's, and three of other shapes."""
+"""The stacks that go through a week of releases, each with its steps: the sample, and three others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from . import plain, proxied, queue, sample
 
 @dataclass(frozen=True)
 class Life:
-    """How a stack is made, and its steps: the whole week, and the few that show whether a deploy works at all."""
+    """How a stack is made, and its steps: those of the whole week, and a short selection."""
 
     make: Callable[[Path], Stack]
     week: Sequence[Step]

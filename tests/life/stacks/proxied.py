@@ -1,10 +1,10 @@
-"""Behind haproxy: the service is rolled out start-first by its name in the DNS, the proxy reads its file again."""
+"""Behind haproxy: the service is rolled out start-first by its DNS name, the proxy reloads its configuration."""
 
 import uuid
 from pathlib import Path
 
 from tests.life.stack import Stack, foreign
-from tests.life.steps import NOTHING, changed, commit, replaced, second_clone, set_value, taken_back, together, written
+from tests.life.steps import NOTHING, changed, commit, replaced, reverted, second_clone, set_value, together, written
 from tests.life.week import KILLED, RollBack, Step, back_to, killed, task
 
 _APP = "web/app.py"
@@ -15,8 +15,8 @@ _KEPT = ("db", "edge")
 def make(base: Path) -> Stack:
     """Make its repository; a checkout that does not know `reload` yet gets a Compose file without it."""
     stack = foreign(base, "proxied", {"web": "web"})
-    asked = task(stack, "deploy.plan", "--env", "staging", "--json")
-    if asked.code == 2 and "reload" in asked.words:
+    plan = task(stack, "deploy.plan", "--env", "staging", "--json")
+    if plan.code == 2 and "reload" in plan.last_line:
         text = (stack.project_dir / "compose.yaml").read_text()
         stack.repository.write(
             "compose.yaml", text[: text.index("    x-slipway:\n      reload")] + text[text.index("\nnetworks:\n") :]
@@ -71,10 +71,10 @@ WEEK = (
         kept=_KEPT,
         serves="old",
     ),
-    Step("the migration is taken back", taken_back, kept=_KEPT),
+    Step("the migration is taken back", reverted, kept=_KEPT),
     NOTHING,
     CRASH,
-    Step("the image is taken back", taken_back, kept=_KEPT),
+    Step("the image is taken back", reverted, kept=_KEPT),
     PROXY,
     Step(
         "configuration: an environment variable",
@@ -93,6 +93,11 @@ WEEK = (
             ),
             "Network",
         ),
+        kept=_KEPT,
+    ),
+    Step(
+        "a network is internal no more",
+        commit(replaced("compose.yaml", "\n  inner:\n    internal: true\n", "\n  inner:\n"), "Open"),
         kept=_KEPT,
     ),
     NOTHING,

@@ -1,4 +1,4 @@
-"""An API that queues, a worker that writes, a database and a migration job: nothing that was queued may get lost."""
+"""An API with a queue, a worker that writes, a database and a migration job: nothing that was queued may be lost."""
 
 import uuid
 from pathlib import Path
@@ -10,9 +10,9 @@ from tests.life.steps import (
     commit,
     replaced,
     replicas,
+    reverted,
     second_clone,
     set_value,
-    taken_back,
     together,
     written,
 )
@@ -77,7 +77,7 @@ WEEK = (
         kept=_KEPT,
     ),
     WRONG,
-    Step("the migration is taken back", taken_back, may_interrupt=True, kept=_KEPT),
+    Step("the migration is taken back", reverted, may_interrupt=True, kept=_KEPT),
     NOTHING,
     WORKER,
     Step("a secret is rotated", set_value(SESSION_KEY=uuid.uuid4().hex), may_interrupt=True, kept=_KEPT, serves="new"),
@@ -89,7 +89,7 @@ WEEK = (
         kept=(*_KEPT, "api"),
         serves="old",
     ),
-    Step("one again", together(taken_back, replicas(worker=1)), kept=(*_KEPT, "api"), serves="old"),
+    Step("one again", together(reverted, replicas(worker=1)), kept=(*_KEPT, "api"), serves="old"),
     NOTHING,
     _code("3"),
     Step("roll back one", act=RollBack(1), may_interrupt=True, kept=_KEPT, check=back_to(1)),

@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	defaultPort            = 8000
-	defaultDatabasePort    = 5432
-	defaultMaxConns        = 10
+	defaultPort         = 8000
+	defaultDatabasePort = 5432
+	// A query takes about a millisecond: four connections serve a thousand of them a second. Each is a process of the
+	// database, and all of a release begin and end together, next to those of the release before.
+	defaultMaxConns        = 4
 	defaultShutdownTimeout = 10 * time.Second
 
 	maxPort            = 65535
@@ -23,6 +25,10 @@ type Config struct {
 	LogLevel        slog.Level
 	ShutdownTimeout time.Duration
 	Database        Database
+	// MetricsPort is where metrics are served, 0 for nowhere.
+	MetricsPort int
+	// Traces is nil when no traces are made.
+	Traces *Traces
 }
 
 // Database says how to reach PostgreSQL. What is not here (TLS mode, root certificate) follows libpq's own
@@ -52,6 +58,11 @@ func Load(getenv func(string) string) (Config, error) {
 			Password: env.secret("DB_PASSWORD"),
 			MaxConns: env.integer("DB_MAX_CONNS", defaultMaxConns, maxMaxConns),
 		},
+		MetricsPort: env.integer("METRICS_PORT", 0, maxPort),
+		Traces:      env.traces(),
+	}
+	if config.MetricsPort == config.Port {
+		env.fault("METRICS_PORT", "is the port of the service, %d: metrics need one of their own", config.Port)
 	}
 	if len(env.faults) > 0 {
 		return Config{}, &Error{Faults: env.faults}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 		LogLevel:        slog.LevelInfo,
 		ShutdownTimeout: 10 * time.Second,
 		Database: config.Database{
-			Host: "database", Port: 5432, Name: "app", User: "app", Password: "correct horse", MaxConns: 10,
+			Host: "database", Port: 5432, Name: "app", User: "app", Password: "correct horse", MaxConns: 4,
 		},
 	}
 	if got != want {
@@ -47,13 +48,24 @@ func TestLoadFillsInDefaults(t *testing.T) {
 func TestLoadReadsEveryVariable(t *testing.T) {
 	got, err := config.Load(getenv(map[string]string{
 		"PORT": "9090", "LOG_LEVEL": "WARN", "SHUTDOWN_TIMEOUT": "1m30s", "DB_PORT": "6432", "DB_MAX_CONNS": "25",
+		"METRICS_PORT": "9464", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318/otlp",
+		"OTEL_EXPORTER_OTLP_HEADERS": "api-key=k%3D1, tenant = shop", "OTEL_EXPORTER_OTLP_TIMEOUT": "2500",
+		"OTEL_BSP_MAX_QUEUE_SIZE": "100", "OTEL_BSP_SCHEDULE_DELAY": "200",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Port != 9090 || got.LogLevel != slog.LevelWarn || got.ShutdownTimeout != 90*time.Second ||
-		got.Database.Port != 6432 || got.Database.MaxConns != 25 {
+		got.Database.Port != 6432 || got.Database.MaxConns != 25 || got.MetricsPort != 9464 {
 		t.Errorf("got %+v", got)
+	}
+	want := &config.Traces{
+		URL: "http://jaeger:4318/otlp/v1/traces", Headers: map[string]config.Secret{"api-key": "k=1", "tenant": "shop"},
+		Timeout: 2500 * time.Millisecond,
+		Batches: config.Batches{Queue: 100, Size: 512, Delay: 200 * time.Millisecond, Timeout: 30 * time.Second},
+	}
+	if !reflect.DeepEqual(got.Traces, want) {
+		t.Errorf("got %+v", got.Traces)
 	}
 }
 
@@ -61,6 +73,8 @@ func TestLoadReportsAllFaultsAtOnce(t *testing.T) {
 	_, err := config.Load(func(key string) string {
 		return map[string]string{
 			"PORT": "70000", "LOG_LEVEL": "loud", "SHUTDOWN_TIMEOUT": "soon", "DB_PORT": "0", "DB_MAX_CONNS": "1e3",
+			"METRICS_PORT": "8000", "OTEL_EXPORTER_OTLP_ENDPOINT": "jaeger:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+			"OTEL_TRACES_SAMPLER": "most", "OTEL_EXPORTER_OTLP_HEADERS": "api-key", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
 		}[key]
 	})
 	var configError *config.Error
@@ -77,6 +91,13 @@ func TestLoadReportsAllFaultsAtOnce(t *testing.T) {
 		{Key: "DB_USER", Problem: "is required"},
 		{Key: "DB_PASSWORD_FILE", Problem: "is required (or DB_PASSWORD)"},
 		{Key: "DB_MAX_CONNS", Problem: `expected a number from 1 to 1000, got "1e3"`},
+		{Key: "OTEL_EXPORTER_OTLP_ENDPOINT", Problem: `expected an address such as http://jaeger:4318, got "jaeger:4317"`},
+		{Key: "OTEL_EXPORTER_OTLP_PROTOCOL", Problem: `expected http/protobuf, got "grpc"`},
+		{Key: "OTEL_TRACES_SAMPLER", Problem: "expected always_on, always_off, traceidratio, parentbased_always_on, " +
+			`parentbased_always_off, parentbased_traceidratio, got "most"`},
+		{Key: "OTEL_EXPORTER_OTLP_HEADERS", Problem: "expected key=value, separated by commas"},
+		{Key: "OTEL_EXPORTER_OTLP_TIMEOUT", Problem: `expected a number from 1 to 60000, got "10s"`},
+		{Key: "METRICS_PORT", Problem: "is the port of the service, 8000: metrics need one of their own"},
 	}
 	if fmt.Sprint(configError.Faults) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", configError.Faults, want)
@@ -131,7 +152,7 @@ func TestLoadRefusesAPasswordFileItCannotUse(t *testing.T) {
 			env:  map[string]string{"DB_PASSWORD": "", "DB_PASSWORD_FILE": directory},
 			want: "DB_PASSWORD_FILE: " + directory + " is not a file",
 		},
-		"beside a password": {
+		"next to a password": {
 			env:  map[string]string{"DB_PASSWORD_FILE": missing},
 			want: "DB_PASSWORD: is set, and so is DB_PASSWORD_FILE: set only one of them",
 		},
@@ -146,6 +167,32 @@ func TestLoadRefusesAPasswordFileItCannotUse(t *testing.T) {
 	}
 }
 
+func TestTheShareOfTracesIsANumberFromZeroToOne(t *testing.T) {
+	for text, good := range map[string]bool{
+		"": true, "0": true, "0.1": true, "1": true, "1.5": false, "-0.1": false, "NaN": false, "10%": false,
+	} {
+		_, err := config.Load(getenv(map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318", "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+			"OTEL_TRACES_SAMPLER_ARG": text,
+		}))
+		if (err == nil) != good {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
+
+func TestThereAreNoTracesWithoutACollectorOrWhenDisabled(t *testing.T) {
+	tests := map[string]map[string]string{
+		"no collector": {"OTEL_TRACES_SAMPLER": "most"},
+		"disabled":     {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318", "OTEL_SDK_DISABLED": "true"},
+	}
+	for name, env := range tests {
+		if got, err := config.Load(getenv(env)); err != nil || got.Traces != nil {
+			t.Errorf("%s: got %v, %v", name, got.Traces, err)
+		}
+	}
+}
+
 func TestLoadPortNeedsNothingElse(t *testing.T) {
 	port, err := config.LoadPort(func(string) string { return "" })
 	if err != nil || port != 8000 {
@@ -157,7 +204,9 @@ func TestLoadPortNeedsNothingElse(t *testing.T) {
 }
 
 func TestSecretIsNeverShown(t *testing.T) {
-	loaded, err := config.Load(getenv(nil))
+	loaded, err := config.Load(getenv(map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=correct horse",
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

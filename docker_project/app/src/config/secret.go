@@ -4,7 +4,7 @@ import "log/slog"
 
 const masked = "***"
 
-// Secret is a value that no log line, error or JSON document shows. Reveal is the one way to read it.
+// Secret is a value that no log line, error or JSON document shows. Reveal is the only way to read it.
 type Secret string
 
 // Reveal returns the value itself.

@@ -11,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"example.com/slipway/app/src/models"
+	"example.com/slipway/app/src/telemetry"
 )
 
 // fixedStore answers at once, so that what is measured is the service and not a database.
@@ -38,7 +42,7 @@ func (s fixedStore) Update(_ context.Context, id int64, input models.UserInput) 
 func (s fixedStore) Delete(context.Context, int64) error { return nil }
 
 // benchmark measures whole requests, with all that is around the handlers.
-func benchmark(b *testing.B, method, path, body string, want int) {
+func benchmark(b *testing.B, measured Telemetry, method, path, body string, want int) {
 	b.Helper()
 	store := fixedStore{}
 	for id := range int64(maxLimit) {
@@ -47,7 +51,7 @@ func benchmark(b *testing.B, method, path, body string, want int) {
 			CreatedAt: time.Unix(1767225600, 0).UTC(), UpdatedAt: time.Unix(1767225600, 0).UTC(),
 		})
 	}
-	handler := New(store, Build{Version: "1.0.0"}, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	handler := New(store, Build{Version: "1.0.0"}, slog.New(slog.NewJSONHandler(io.Discard, nil)), measured)
 	b.ReportAllocs()
 	for b.Loop() {
 		request := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -61,17 +65,26 @@ func benchmark(b *testing.B, method, path, body string, want int) {
 }
 
 func BenchmarkHealth(b *testing.B) {
-	benchmark(b, http.MethodGet, "/health", "", http.StatusOK)
+	benchmark(b, Telemetry{}, http.MethodGet, "/health", "", http.StatusOK)
 }
 
 func BenchmarkListUsers(b *testing.B) {
-	benchmark(b, http.MethodGet, "/api/users?limit=20", "", http.StatusOK)
+	benchmark(b, Telemetry{}, http.MethodGet, "/api/users?limit=20", "", http.StatusOK)
+}
+
+// BenchmarkListUsersMeasured has what a deployment with monitoring has: metrics, and a tenth of the requests recorded.
+func BenchmarkListUsersMeasured(b *testing.B) {
+	sampler := sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.1))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithBatcher(tracetest.NewNoopExporter()))
+	b.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
+	measured := Telemetry{Metrics: telemetry.NewMetrics("1.0.0", "unknown"), Tracer: provider.Tracer("bench")}
+	benchmark(b, measured, http.MethodGet, "/api/users?limit=20", "", http.StatusOK)
 }
 
 func BenchmarkGetUser(b *testing.B) {
-	benchmark(b, http.MethodGet, "/api/users/7", "", http.StatusOK)
+	benchmark(b, Telemetry{}, http.MethodGet, "/api/users/7", "", http.StatusOK)
 }
 
 func BenchmarkCreateUser(b *testing.B) {
-	benchmark(b, http.MethodPost, "/api/users", `{"name":"Ada","email":"ada@example.com"}`, http.StatusCreated)
+	benchmark(b, Telemetry{}, http.MethodPost, "/api/users", `{"name":"Ada","email":"ada@example.com"}`, http.StatusCreated)
 }

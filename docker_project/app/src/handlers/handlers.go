@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"example.com/slipway/app/src/models"
+	"example.com/slipway/app/src/telemetry"
 )
 
 // requestTimeout bounds the work for one request; it is shorter than the server's write timeout, so that the
@@ -31,6 +34,12 @@ type Build struct {
 	Time    string `json:"build_time"`
 }
 
+// Telemetry is what measures requests; what is nil does not.
+type Telemetry struct {
+	Metrics *telemetry.Metrics
+	Tracer  trace.Tracer
+}
+
 // api holds what the endpoints share.
 type api struct {
 	store  Store
@@ -38,8 +47,9 @@ type api struct {
 	logger *slog.Logger
 }
 
-// New returns the handler of the whole service.
-func New(store Store, build Build, logger *slog.Logger) http.Handler {
+// New returns the handler of the whole service. What it logs of a request has the trace that the request is part of.
+func New(store Store, build Build, logger *slog.Logger, measured Telemetry) http.Handler {
+	logger = slog.New(traceLog{logger.Handler()})
 	a := &api{store: store, build: build, logger: logger}
 	mux := http.NewServeMux()
 	for pattern, allowed := range map[string]methods{
@@ -49,10 +59,12 @@ func New(store Store, build Build, logger *slog.Logger) http.Handler {
 		"/api/users":      {http.MethodGet: a.listUsers, http.MethodPost: a.createUser},
 		"/api/users/{id}": {http.MethodGet: a.getUser, http.MethodPut: a.updateUser, http.MethodDelete: a.deleteUser},
 	} {
-		mux.Handle(pattern, a.handler(allowed.serve))
+		mux.Handle(pattern, withRoute(pattern, a.handler(allowed.serve)))
+		measured.expect(pattern, allowed)
 	}
 	mux.Handle("/", a.handler(notFound))
-	return withRequestID(withAccessLog(logger, a.withRecovery(withTimeout(requestTimeout, mux))))
+	served := withAccessLog(logger, a.withRecovery(withTimeout(requestTimeout, mux)))
+	return measured.withTelemetry(withRequestID(served))
 }
 
 func notFound(http.ResponseWriter, *http.Request) error {

@@ -13,11 +13,20 @@ import (
 // probes are asked every few seconds; at the usual level they would drown everything else.
 var probes = map[string]bool{"/health": true, "/ready": true}
 
-// recorder notes what was answered.
+// recorder notes what was answered, and by which route.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	route  string // its pattern; none when the service has no such address
+}
+
+// recorderOf returns the recorder that w is already, or a new one around it.
+func recorderOf(w http.ResponseWriter) *recorder {
+	if rec, ok := w.(*recorder); ok {
+		return rec
+	}
+	return &recorder{ResponseWriter: w}
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -45,7 +54,7 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 func withAccessLog(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &recorder{ResponseWriter: w}
+		rec := recorderOf(w)
 		defer func() {
 			logger.LogAttrs(r.Context(), accessLevel(r.URL.Path, rec.status), "request",
 				slog.String("request_id", requestID(r.Context())),

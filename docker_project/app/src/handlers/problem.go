@@ -8,7 +8,7 @@ import (
 	"example.com/slipway/app/src/models"
 )
 
-// statusClientClosedRequest is nginx's code for a client that did not wait for the answer: nobody reads it, but
+// statusClientClosedRequest is nginx's code for a client that did not wait for the answer: no client reads it, but
 // the access log must not show it as a fault of the service.
 const statusClientClosedRequest = 499
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/slipway/app/src/config"
@@ -17,8 +18,8 @@ const (
 )
 
 // OpenPool returns a pool of connections to the database. It does not connect yet, so that the service can start
-// before its database does.
-func OpenPool(ctx context.Context, database config.Database) (*pgxpool.Pool, error) {
+// before its database does. The tracer is told of each query; it may be nil.
+func OpenPool(ctx context.Context, database config.Database, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	settings, err := pgxpool.ParseConfig(connectionString(database))
 	if err != nil {
 		return nil, fmt.Errorf("database settings: %w", err)
@@ -27,6 +28,7 @@ func OpenPool(ctx context.Context, database config.Database) (*pgxpool.Pool, err
 	settings.MaxConns = int32(database.MaxConns)
 	settings.ConnConfig.ConnectTimeout = connectTimeout
 	settings.ConnConfig.RuntimeParams["application_name"] = applicationName
+	settings.ConnConfig.Tracer = tracer
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)

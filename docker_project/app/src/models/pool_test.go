@@ -42,7 +42,7 @@ func TestStoreReportsADatabaseThatIsNotThereAndHidesThePassword(t *testing.T) {
 	defer cancel()
 	pool, err := OpenPool(ctx, config.Database{
 		Host: "127.0.0.1", Port: port, Name: "app", User: "app", Password: "correct horse", MaxConns: 1,
-	})
+	}, nil)
 	if err != nil {
 		t.Fatalf("the pool needs a database to open: %v", err)
 	}

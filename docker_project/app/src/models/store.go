@@ -46,17 +46,17 @@ func (s *Store) List(ctx context.Context, page Page) (UserList, error) {
 
 // Create adds a user.
 func (s *Store) Create(ctx context.Context, input UserInput) (User, error) {
-	return s.one(ctx, "INSERT INTO users (name, email) VALUES ($1, $2) RETURNING "+columns, input.Name, input.Email)
+	return s.queryUser(ctx, "INSERT INTO users (name, email) VALUES ($1, $2) RETURNING "+columns, input.Name, input.Email)
 }
 
 // Get returns the user with the id.
 func (s *Store) Get(ctx context.Context, id int64) (User, error) {
-	return s.one(ctx, "SELECT "+columns+" FROM users WHERE id = $1", id)
+	return s.queryUser(ctx, "SELECT "+columns+" FROM users WHERE id = $1", id)
 }
 
 // Update replaces name and e-mail address of a user.
 func (s *Store) Update(ctx context.Context, id int64, input UserInput) (User, error) {
-	return s.one(ctx, "UPDATE users SET name = $2, email = $3, updated_at = now() WHERE id = $1 RETURNING "+columns,
+	return s.queryUser(ctx, "UPDATE users SET name = $2, email = $3, updated_at = now() WHERE id = $1 RETURNING "+columns,
 		id, input.Name, input.Email)
 }
 
@@ -72,8 +72,8 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 	return nil
 }
 
-// one runs a query that returns exactly one user.
-func (s *Store) one(ctx context.Context, query string, args ...any) (User, error) {
+// queryUser runs a query that returns exactly one user.
+func (s *Store) queryUser(ctx context.Context, query string, args ...any) (User, error) {
 	rows, err := s.pool.Query(ctx, query, args...)
 	if err != nil {
 		return User{}, translate(err)

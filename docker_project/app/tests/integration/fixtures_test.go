@@ -22,7 +22,7 @@ func openFixtures(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if fixtures, err = models.OpenPool(ctx, settings.Database); err != nil {
+	if fixtures, err = models.OpenPool(ctx, settings.Database, nil); err != nil {
 		return err
 	}
 	_, err = fixtures.Exec(ctx, `

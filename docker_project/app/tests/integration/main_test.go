@@ -76,7 +76,7 @@ func newClient(authority, name string) (*http.Client, error) {
 	}, nil
 }
 
-// chooseTests turns what Bazel's conventions say of a part of the tests into -test.run, where nobody gave that flag:
+// chooseTests turns what Bazel's conventions say of a part of the tests into -test.run, unless that flag was given:
 // https://bazel.build/reference/test-encyclopedia#initial-conditions
 func chooseTests() error {
 	filter, total := os.Getenv("TESTBRIDGE_TEST_ONLY"), os.Getenv("TEST_TOTAL_SHARDS")
@@ -176,7 +176,7 @@ func sendWith(t *testing.T, header http.Header, method, url string, body []byte)
 	return answer{t: t, status: response.StatusCode, header: response.Header, body: string(content)}
 }
 
-// want holds the status and returns the answer.
+// want asserts the status and returns the answer.
 func (a answer) want(status int) answer {
 	a.t.Helper()
 	if a.status != status {

@@ -1,4 +1,4 @@
-"""A service with rows: POST /rows writes one (to the queue, where there is one), GET /rows reads, GET /version."""
+"""A service with rows: POST /rows writes a row (to the queue if there is one), GET /rows reads, GET /version."""
 
 import hashlib
 import json
@@ -29,13 +29,13 @@ def save(key: str) -> None:
 
 
 def version() -> dict[str, str]:
-    """Return what tells one release from another."""
+    """Return what identifies a release."""
     key = hashlib.sha256(os.environ.get("SESSION_KEY", "").encode()).hexdigest()[:8]
     return {"code": CODE, "mode": os.environ.get("MODE", ""), "key": key}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one client; its connection is kept."""
+    """Answers a client, over a kept-alive connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -48,24 +48,24 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/version":
             self._answer(200, version())
         else:
-            self._carefully(200, lambda: store.newest(5))
+            self._answer_or_503(200, lambda: store.newest(5))
 
     def do_POST(self) -> None:
         """Write a row."""
         key = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        self._carefully(201, lambda: save(key))
+        self._answer_or_503(201, lambda: save(key))
 
-    def _carefully(self, status: int, work: Callable[[], object]) -> None:
+    def _answer_or_503(self, status: int, work: Callable[[], object]) -> None:
         try:
-            found = work()
+            result = work()
         except Exception as error:
             sys.stderr.write(f"{self.command} {self.path}: {type(error).__name__} {error}\n")
             self._answer(503, {"error": type(error).__name__})
         else:
-            self._answer(status, found)
+            self._answer(status, result)
 
-    def _answer(self, status: int, found: object) -> None:
-        body = json.dumps(found).encode()
+    def _answer(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of what went well."""
+        """Log nothing; errors are written where they are caught."""
 
 
 class Server(ThreadingHTTPServer):
@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that went away."""
+        """Log nothing about clients that went away."""
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     server.serve_forever(poll_interval=0.1)
-    time.sleep(0.2)  # those that are being answered
+    time.sleep(0.2)  # for requests in progress
 
 
 main()

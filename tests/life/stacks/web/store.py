@@ -1,4 +1,4 @@
-"""The rows in PostgreSQL. Connections are kept; one that broke is replaced once."""
+"""The rows in PostgreSQL. Connections are kept; a broken connection is replaced once."""
 
 import os
 import queue
@@ -11,7 +11,7 @@ _FREE: queue.LifoQueue[Any] = queue.LifoQueue(16)
 
 
 def connect() -> Any:
-    """Return a new connection; where to is said by libpq's own variables."""
+    """Return a new connection to the server in libpq's environment variables."""
     connection = psycopg2.connect(connect_timeout=3)
     connection.autocommit = True
     return connection
@@ -27,12 +27,12 @@ def _ask(query: str, values: tuple[object, ...], read: Callable[[Any], Any]) -> 
 def _once(connection: Any, query: str, values: tuple[object, ...], read: Callable[[Any], Any]) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
-        found = read(cursor)
+        result = read(cursor)
     try:
         _FREE.put_nowait(connection)
     except queue.Full:
         connection.close()
-    return found
+    return result
 
 
 def add(key: str) -> None:

@@ -1,4 +1,4 @@
-"""Moves rows from the queue to the database: each stays in a list of its own until it is there."""
+"""Moves rows from the queue to the database; a row stays in the list `taken` until it is stored."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def work() -> None:
-    """Take what another worker left, then what comes."""
+    """Requeue what another worker left, then store rows as they come."""
     with redis.Redis(os.environ["QUEUE_HOST"], socket_timeout=5, decode_responses=True) as queue:
         while queue.lmove("taken", "rows", "LEFT", "RIGHT"):
             pass

@@ -1,0 +1,1 @@
+"""Decides what an adopted project gets, and what it lacks."""

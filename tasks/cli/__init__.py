@@ -1,0 +1,1 @@
+"""Starts Invoke's program, with our error messages and exit codes."""

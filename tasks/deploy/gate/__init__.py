@@ -1,0 +1,1 @@
+"""What has to be met before a deploy may begin."""

@@ -1,0 +1,1 @@
+"""What profiles are made of, and what becomes of their lines: pure."""

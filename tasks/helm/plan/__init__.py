@@ -1,0 +1,1 @@
+"""Pure: the files of a chart."""

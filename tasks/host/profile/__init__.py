@@ -1,0 +1,1 @@
+"""Reads profiles and Compose files from disk."""

@@ -1,0 +1,1 @@
+"""Tells people what a task does while it works."""

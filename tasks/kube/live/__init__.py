@@ -1,0 +1,1 @@
+"""Works on a namespace of a cluster, through kubectl and helm."""

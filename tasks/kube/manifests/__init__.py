@@ -1,0 +1,1 @@
+"""Objects as text: YAML, kustomize's base and overlays."""

@@ -1,0 +1,1 @@
+"""Pure: from objects to the text of files."""

@@ -1,0 +1,1 @@
+"""Pure: from the Compose model of a release to Kubernetes objects."""

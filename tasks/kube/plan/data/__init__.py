@@ -1,0 +1,1 @@
+"""What the containers of a service read: environment, secrets, configs, and who may."""

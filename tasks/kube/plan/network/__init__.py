@@ -1,0 +1,1 @@
+"""How services are reached: their names and ports, and who may speak to whom."""

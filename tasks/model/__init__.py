@@ -1,0 +1,1 @@
+"""The data types that every capability uses: pure, no engine, no files."""

@@ -1,0 +1,1 @@
+"""Data of the engine: containers, images, networks, volumes."""

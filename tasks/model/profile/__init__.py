@@ -1,0 +1,1 @@
+"""Profiles: their grammar, their keys, and how layers become values."""

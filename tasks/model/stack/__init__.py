@@ -1,0 +1,1 @@
+"""The Compose model, typed, with what services say under x-slipway."""

@@ -1,0 +1,1 @@
+"""What services say about Kubernetes under x-slipway."""

@@ -1,0 +1,1 @@
+"""Kinds of proxies: what their settings are by default, and how each of them names its servers."""

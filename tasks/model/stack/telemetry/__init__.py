@@ -1,0 +1,1 @@
+"""What ``x-slipway`` says of the metrics of a service."""

@@ -1,0 +1,1 @@
+"""What the monitoring of a stack consists of: pure."""

@@ -1,1 +1,0 @@
-"""Pure decisions: no subprocess, no Docker SDK, no file or network access, no clock, no Invoke."""

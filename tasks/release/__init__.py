@@ -1,0 +1,1 @@
+"""Releases: their history, their records, promotion and publishing."""

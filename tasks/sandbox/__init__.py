@@ -1,0 +1,1 @@
+"""Throw-away containers that run a check."""

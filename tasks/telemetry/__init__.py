@@ -1,0 +1,1 @@
+"""Reads what the monitoring of a stack has stored: metrics, alerts, traces."""

@@ -1,0 +1,1 @@
+"""What is asked of the stores, and what their answers mean: pure."""

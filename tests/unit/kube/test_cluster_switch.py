@@ -1,0 +1,77 @@
+"""The way back of a switch: in which order Pods, Services and helm's record are put right."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import yaml
+from workload_release import objects, release
+
+from tasks.deploy.cluster import switch
+from tasks.host.runner import Result
+from tasks.kube.live.cluster import Cluster
+from tasks.kube.plan.workloads.slots import in_slot
+from tasks.model.command import Command
+
+SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
+
+
+class Recording:
+    """A cluster that has objects, and keeps those of revision 4; it records what it is told to do."""
+
+    name = release = namespace = "shop"
+
+    def __init__(self, kept: Sequence[Any], live: Sequence[Any]) -> None:
+        self._kept, self._live = kept, live
+        self.done: list[str] = []
+
+    def helm(self, *words: str, **_: Any) -> Command:
+        return Command(("helm", *words))
+
+    def kubectl(self, *words: str, stdin: str | None = None, **_: Any) -> Command:
+        return Command(("kubectl", *words), stdin=stdin)
+
+    def start(self, command: Command) -> Command:
+        return command
+
+    def answer(self, command: Command, _: Any) -> str:
+        assert command.argv[1:3] == ("get", "manifest")
+        return str(yaml.safe_dump_all(json.loads(json.dumps(self._kept))))
+
+    def read(self, *words: str) -> Any:
+        return {"items": self._live}
+
+    def tried(self, command: Command) -> Result:
+        self.done.append(" ".join(command.argv[1:4]))
+        return Result(0, "", "")
+
+    def run(self, command: Command) -> None:
+        listed = json.loads(command.stdin)["items"] if command.stdin else []
+        told = [f"{each['kind']} {each['metadata']['name']}" for each in listed]
+        self.done.append(" ".join([*command.argv[1:2], *(told or command.argv[3:4])]))
+
+
+def made(slot: str) -> tuple[Any, ...]:
+    service = {"kind": "Service", "metadata": {"name": "app", "labels": SELECTOR}, "spec": {"selector": SELECTOR}}
+    source = release(app={"image": "app:1", "x-slipway": {"rollout": "blue-green"}})
+    return in_slot((*objects(source, "app"), service), SELECTOR, slot)
+
+
+def way_back(live: Sequence[Any]) -> list[str]:
+    cluster = Recording(made("blue"), live)
+    switch.bring_back(cast(Cluster, cluster), 4, 30.0)
+    return cluster.done
+
+
+def test_the_services_go_back_first() -> None:
+    assert way_back([*made("green"), made("blue")[0]]) == ["apply Service app", "rollback 4"]
+
+
+def test_pods_that_are_gone_are_ready_before_the_services_go_back() -> None:
+    assert way_back(made("green")) == (
+        ["apply Deployment app-blue", "rollout status deployment/app-blue", "apply Service app", "rollback 4"]
+    )
+
+
+def test_before_a_switch_there_is_only_helms_record_to_put_right() -> None:
+    assert way_back([*made("blue"), made("green")[0]]) == ["rollback 4"]
