@@ -21,6 +21,7 @@ USER 1000:1000
 HEALTHCHECK --interval=1s --retries=2 --start-period=5s CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]
 CMD ["httpd", "-f", "-p", "8080", "-h", "/www"]
 """
+_REVISION = "deployment.kubernetes.io/revision"  # noted by the controller of Deployments
 _STAND_IN = "slipway-base/golang:1.27"
 IMAGE = "${IMAGE_REPOSITORY:?}/app:${IMAGE_TAG}"
 
@@ -103,7 +104,18 @@ class Released(Checkout):
         """Return the versions of all that a deploy writes: they stay the same where nothing was written."""
         kinds = "deployments,jobs,secrets,configmaps,services,leases,networkpolicies"
         raws = json.loads(self.places[environment].kubectl("get", kinds, "-o", "json").stdout)["items"]
-        return {f"{raw['kind']} {raw['metadata']['name']}": raw["metadata"]["resourceVersion"] for raw in raws}
+        return {f"{raw['kind']} {raw['metadata']['name']}": _version(raw) for raw in raws}
+
+
+def _version(raw: dict[str, Any]) -> str:
+    """Return what changes when somebody writes an object, and not when a controller notes its status."""
+    metadata = raw["metadata"]
+    if "status" not in raw:
+        return str(metadata["resourceVersion"])
+    noted = ("resourceVersion", "managedFields")
+    annotations = {key: text for key, text in metadata.get("annotations", {}).items() if key != _REVISION}
+    kept = {key: value for key, value in metadata.items() if key not in noted} | {"annotations": annotations}
+    return json.dumps([kept, raw.get("spec")], sort_keys=True)
 
 
 def _generator() -> dict[str, Any]:

@@ -42,6 +42,10 @@ class Stack(Checkout):
     replicas: dict[str, int] = field(default_factory=dict)  # of services that have more than one
     released: list[tuple[int, str]] = field(default_factory=list)  # releases, and the version that each reported
 
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the process environment of a task; Python on a busy machine may take a second until it fails."""
+        return super().environment(**{"SETTLE": "4s", **extra})
+
     def use(self, repository: Repository) -> None:
         """Work in another checkout from now on; untracked profiles are copied to it."""
         self.repository = repository

@@ -53,7 +53,7 @@ MODE = Step(
 )
 CRASH = Step(
     "an image that does not start",
-    commit(replaced(APP, "def main()", 'sys.exit("no")\n\n\ndef main()'), "Exit"),
+    commit(replaced(APP, "import hashlib", 'raise SystemExit("no")\nimport hashlib'), "Exit"),
     code=(4,),
     may_interrupt=True,
     kept=("db",),
