@@ -24,7 +24,7 @@ def shared(environments: Iterable[Sequence[Object]]) -> list[dict[str, Any]]:
 
 def _common(values: Sequence[Any]) -> Any:
     first = values[0]
-    if all(value == first and type(value) is type(first) for value in values):
+    if all(_same(value, first) for value in values):
         return first
     if all(isinstance(value, Mapping) for value in values):
         keys = [key for key in first if all(key in value for value in values)]
@@ -35,6 +35,17 @@ def _common(values: Sequence[Any]) -> Any:
         items = [_common(list(several)) for several in zip(*values, strict=True)]
         return _ABSENT if any(item is _ABSENT for item in items) else items
     return _ABSENT
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are written alike: to Python, False is 0 and 1 is 1.0, also deep inside of equal values."""
+    if one is other:
+        return True
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
 
 
 def difference(base: Any, wanted: Any, path: str = "") -> list[dict[str, Any]]:
