@@ -130,7 +130,7 @@ def _ask_early() -> None:
     The modules for it are loaded below a stand-in for the package: the package itself would load Invoke and all tasks.
     Invoke loads it later, and finds these modules loaded.
     """
-    if "tasks" in sys.modules or not any(word.startswith("deploy.") for word in sys.argv[1:]):
+    if "tasks" in sys.modules or not any(word.startswith(("deploy.", "kube.")) for word in sys.argv[1:]):
         return
     for word, value in zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True):
         if word.startswith("--search-root") and os.path.realpath(word.partition("=")[2] or value) != str(_ROOT):

@@ -33,12 +33,14 @@ def gather(
     """
     written = positions(build_files(project.profile), project.settings)  # while Compose works
     model = recorded or redactions.without_secrets(project)
-    known = _images(project, parse(model), to_build)
+    stack = parse(model)
+    known = _images(project, stack, to_build)
     if recorded is None:
-        model = with_images(model, {name: found.reference for name, found in known.items()})
+        names = {name: found.reference for name, found in known.items()}
+        model, stack = with_images(model, names), _stack_with_images(stack, names)
     return KubeSource(
         model=model,
-        stack=parse(model),
+        stack=stack,
         environment=project.profile.environment,
         release=release,
         images=with_copies(project, model, known, to_build),
@@ -55,6 +57,14 @@ def with_images(model: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
         for name, raw in (model.get("services") or {}).items()
     }
     return {**model, "services": services}
+
+
+def _stack_with_images(stack: Stack, names: Mapping[str, str]) -> Stack:
+    services = {
+        name: replace(service, image=full_reference(names[name])) if name in names else service
+        for name, service in stack.services.items()
+    }
+    return replace(stack, services=services)
 
 
 def settings(profile: Profile) -> KubeSettings:

@@ -74,7 +74,7 @@ def is_secret_name(name: str) -> bool:
 
 def url_passwords(value: str) -> tuple[str, ...]:
     """Return the passwords of the URLs in a value (``postgres://user:password@host``)."""
-    return tuple(_URL_PASSWORD.findall(value))
+    return tuple(_URL_PASSWORD.findall(value)) if "://" in value else ()
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:

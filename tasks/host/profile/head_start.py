@@ -14,7 +14,7 @@ from .settings import Settings, settings
 
 # Options of the program that change nothing of what a task reads; the first ones are followed by a value.
 _VALUED, _SWITCHES = ("--search-root", "--log-format"), ("--dry", "-R", "--echo", "-e", "--quiet", "-q")
-_LOOKS = ("deploy.plan", "deploy.status")
+_LOOKS = ("deploy.plan", "deploy.status", "kube.render", "kube.report", "kube.check")
 # The other tasks of the namespace that has a task for each environment: none of them makes a plan of today's files.
 _OTHERS = ("deploy.down", "deploy.history", "deploy.maintenance", "deploy.rollback", "deploy.unlock")
 _OTHER_PROJECT = ("--help", "-h", "--rehearse")
@@ -80,7 +80,7 @@ def _begun(words: tuple[str, ...]) -> HeadStart | None:
 
 
 def planned(words: Sequence[str]) -> str | None:
-    """Return the environment whose files the first task of a command line makes a plan of, "" for the default one.
+    """Return the environment whose files the first task of a command line reads first, "" for the default one.
 
     None for other tasks, and where it takes more than a look at the words to tell.
     """

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -15,18 +16,40 @@ def replace_text(path: Path, text: str, mode: int | None = None) -> None:
     """
     if mode is None:
         mode = path.stat().st_mode & 0o777
-    target = path.resolve()
-    if target.exists() and not target.is_file() and not target.is_dir():
+    target = path.resolve() if path.is_symlink() else path
+    if not _replaceable(target):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{path.name}.")
+    descriptor, temporary = _temporary(target)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            os.fchmod(stream.fileno(), mode)
-        Path(temporary).replace(target)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text.encode())
+            os.fchmod(descriptor, mode)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _replaceable(target: Path) -> bool:
+    """Whether there is nothing, a regular file, or a directory, which the caller is told of when it is replaced."""
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
+def _temporary(target: Path) -> tuple[int, Path]:
+    """Return the descriptor and the path of a new file beside another one.
+
+    Its name is drawn only where that of this process is taken, as by another thread: drawing costs more than writing.
+    """
+    path = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
+    except FileExistsError:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        return descriptor, Path(name)
 
 
 def write_new(path: Path, text: str, mode: int = 0o644) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from functools import reduce
 from typing import Any
 
 from ...model.record import Record
@@ -32,25 +31,35 @@ class Part(Record):
 
 def together(parts: Iterable[Part]) -> Part:
     """Return parts as one: mappings are merged, lists are appended in the order of the parts."""
-    return reduce(_both, parts, Part())
-
-
-def _both(one: Part, other: Part) -> Part:
+    every = tuple(parts)
     return Part(
-        container=merged(one.container, other.container),
-        pod=merged(one.pod, other.pod),
-        workload=merged(one.workload, other.workload),
-        labels=merged(one.labels, other.labels),
-        annotations=merged(one.annotations, other.annotations),
-        about=merged(one.about, other.about),
-        objects=(*one.objects, *other.objects),
-        outcomes=(*one.outcomes, *other.outcomes),
+        container=_all(part.container for part in every),
+        pod=_all(part.pod for part in every),
+        workload=_all(part.workload for part in every),
+        labels=_all(part.labels for part in every),
+        annotations=_all(part.annotations for part in every),
+        about=_all(part.about for part in every),
+        objects=tuple(one for part in every for one in part.objects),
+        outcomes=tuple(one for part in every for one in part.outcomes),
     )
+
+
+def _all(several: Iterable[Fields]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for fields in several:
+        if fields:
+            _take(result, fields)
+    return result
 
 
 def merged(one: Fields, other: Fields) -> dict[str, Any]:
     """Return two mappings as one; raises ValueError where both have another value for a field, which is our fault."""
     result = dict(one)
+    _take(result, other)
+    return result
+
+
+def _take(result: dict[str, Any], other: Fields) -> None:
     for name, value in other.items():
         there = result.get(name)
         if name not in result or there == value:
@@ -61,4 +70,3 @@ def merged(one: Fields, other: Fields) -> dict[str, Any]:
             result[name] = [*there, *value]
         else:
             raise ValueError(f"two aspects of a service set {name}: {there!r} and {value!r}")
-    return result

@@ -13,6 +13,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -59,8 +60,12 @@ def is_secret_variable(name: str, text: str) -> bool:
     """Whether a variable is a secret, judging by its name and value; a path or a switch is none."""
     if url_passwords(text):
         return True
-    named = is_secret_name(re.sub(r"[-.]", "_", name))
-    return named and text != "" and not _SWITCH.fullmatch(text) and not _PLACE.fullmatch(text)
+    return _named_as_secret(name) and text != "" and not _SWITCH.fullmatch(text) and not _PLACE.fullmatch(text)
+
+
+@lru_cache(maxsize=1024)  # the keys of services come again and again
+def _named_as_secret(name: str) -> bool:
+    return is_secret_name(re.sub(r"[-.]", "_", name))
 
 
 def fingerprint(name: str, value: str, key: bytes) -> str:
@@ -199,12 +204,14 @@ class _Redaction:
 
     def node(self, value: Any, template: Any, path: tuple[str, ...]) -> Any:
         """Return a part of the model without secrets; ``template`` is None where there is none."""
-        if isinstance(value, Mapping):
-            known = template if isinstance(template, Mapping) else {}
-            return {key: self.node(child, known.get(key), (*path, str(key))) for key, child in value.items()}
+        if isinstance(value, str):
+            return self._text(value, template, path)
         if isinstance(value, list):
             return self._list(value, template, path)
-        return self._text(value, template, path) if isinstance(value, str) else value
+        if not isinstance(value, Mapping):
+            return value
+        known = template if isinstance(template, Mapping) else {}
+        return {key: self.node(child, known.get(key), (*path, str(key))) for key, child in value.items()}
 
     def _list(self, values: list[Any], template: Any, path: tuple[str, ...]) -> list[Any]:
         places = [(*path, str(number)) for number in range(len(values))]
@@ -262,6 +269,8 @@ class _Redaction:
 
     def _parts(self, plain: str, everything: bool) -> str:
         """Return a text with the secrets in it replaced; ``everything``: also those that look like ordinary words."""
+        if not (self.copied or self.values):
+            return _doubled(plain)
         secrets = {**self.copied, **self.values}
         names = {secret: name for name, secret in sorted(secrets.items(), reverse=True) if secret in plain}
         wanted = [secret for secret in names if _unmistakable(secret) or (everything and len(secret) >= _LONG)]

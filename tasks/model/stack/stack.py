@@ -376,7 +376,7 @@ def _rootfs(raw: object) -> Rootfs | None:
 def unescaped(value: Any) -> Any:
     """Return a part of the model with Compose's escape ``$$`` replaced by ``$``."""
     if isinstance(value, str):
-        return value.replace("$$", "$")
+        return value.replace("$$", "$") if "$" in value else value
     if isinstance(value, dict):
         return {key: unescaped(item) for key, item in value.items()}
     return [unescaped(item) for item in value] if isinstance(value, list) else value

@@ -134,6 +134,8 @@ def test_what_was_asked_is_for_the_first_project_only(shop: Path, made: str, ask
         ("deploy.plan --env qa --exit-code", "qa"),
         ("deploy.plan --exit-code --env=qa", "qa"),
         ("deploy.plan --env", ""),
+        ("kube.render --env qa --out objects", "qa"),
+        ("kube.autoscale --env qa", None),
         ("deploy.dev --yes", "dev"),
         ("-q deploy.dev deploy.status --env qa", "dev"),
         ("--dry --log-format json deploy.qa", "qa"),

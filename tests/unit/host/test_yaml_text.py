@@ -8,6 +8,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from tasks.host import project
 from tasks.host.profile import compose_files, extensions, yaml_text
 from tasks.host.profile.settings import read_yaml
 from tasks.model.errors import InputError
@@ -56,3 +57,12 @@ def test_a_fault_names_its_line() -> None:
     with pytest.raises(InputError) as caught:
         read_yaml("a: 1\nb: [\n", "invoke.yaml")
     assert caught.value.message.startswith("invoke.yaml:3: not valid YAML: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: {b: [1, 'x', ~, {c: 1.5}], 2: yes, d: 0x10}", TEXT.replace("!override ", "").replace("!reset ", "")],
+)
+def test_a_model_is_read_as_the_constructors_of_the_parser_read_it(text: str) -> None:
+    expected = yaml.load(text, yaml.SafeLoader)
+    assert shown(project.model(text)) == shown(expected)

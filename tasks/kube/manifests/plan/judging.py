@@ -11,6 +11,7 @@ from ...plan.outcome import IGNORED, REFUSED, KeyOutcome, order, position
 from ...plan.source import Position
 from .overlays import Object
 
+_MARK = "${slipway:"
 _PLACEHOLDER = re.compile(r"\$\{slipway:([^}]*)\}")
 _SHOWN = 20  # refused keys in a message
 
@@ -57,12 +58,21 @@ def place(outcome: KeyOutcome, positions: Mapping[str, Position]) -> str:
 def refuse_secrets(objects: Iterable[Object]) -> None:
     """Raise InputError when an object would have the value of a secret in it: everybody who reads it would know it."""
     for one in objects:
-        for path, text in _texts(one, ""):
+        for path, text in _texts(one, "") if _marked(one) else ():
             if match := _PLACEHOLDER.search(text):
                 raise InputError(
                     f"{one['kind']} {one['metadata']['name']}: {path.lstrip('.')} would show the secret {match[1]}",
                     "give it to the service as a variable of its own, or as a secret that is a file",
                 )
+
+
+def _marked(node: Any) -> bool:
+    """Whether there is a placeholder somewhere: the paths of the texts are needed only then."""
+    if isinstance(node, str):
+        return _MARK in node
+    if type(node) is dict or isinstance(node, Mapping):
+        return any(map(_marked, node.values()))
+    return isinstance(node, (list, tuple)) and any(map(_marked, node))
 
 
 def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -72,5 +82,5 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, list | tuple):
         for number, value in enumerate(node):
             yield from _texts(value, f"{path}[{number}]")
-    elif isinstance(node, str) and "${slipway:" in node:
+    elif isinstance(node, str) and _MARK in node:
         yield path, node
