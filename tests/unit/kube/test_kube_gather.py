@@ -10,10 +10,11 @@ from fakes import World
 from support import profile
 
 from tasks.kube import gather
-from tasks.kube.gather import settings, with_copies, with_images
+from tasks.kube.gather import settings, stack_with_images, with_copies, with_images
 from tasks.kube.plan.source import ImageFacts
 from tasks.kube.sources.image_facts import pinned
 from tasks.model.errors import InputError
+from tasks.model.stack.stack import parse
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -44,6 +45,15 @@ def test_a_model_gets_other_names_of_images() -> None:
         "name": "shop",
         "services": {"web": {"image": "web@x", "user": "1"}, "db": {"image": "db:1"}},
     }
+
+
+def test_the_parsed_model_has_the_names_that_the_model_has() -> None:
+    model = {
+        "name": "shop",
+        "services": {"web": {"image": "web:1", "user": "1"}, "db": {"image": "db", "build": {"context": "."}}},
+    }
+    names = {"web": f"web@{DIGEST}"}
+    assert stack_with_images(parse(model), names) == parse(with_images(model, names))
 
 
 @pytest.mark.parametrize("known", [{}, {"web": ImageFacts("web:1", shell=False)}])
