@@ -1,6 +1,7 @@
 """What the database and the proxy of the sample read and write on Kubernetes, whole."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from support import ROOT
 
 from tasks.kube.plan.source import HostFile, ImageFacts, KubeSource
 from tasks.kube.plan.translate import Translation, translate
+from tasks.kube.plan.workloads.lifecycle import DRAIN
 from tasks.model.stack.stack import parse
 
 CONF = ROOT / "docker_project" / "nginx" / "conf"
@@ -87,3 +89,11 @@ def test_nothing_of_it_is_refused(made: Translation) -> None:
     refused = [outcome for outcome in made.outcomes if outcome.kind == "refused"]
     assert [outcome for outcome in refused if outcome.key.startswith(tuple(found))] == []
     assert told(made, "services.nginx.volumes./etc/nginx/conf")[0].kind == "ignored"
+
+
+def test_the_samples_proxy_ends_a_kept_connection_before_the_pod_that_it_leads_to() -> None:
+    text = (CONF.parent / "upstreams" / "app.conf").read_text()
+    found = dict(re.findall(r"^ *(keepalive_time|keepalive_timeout) (\d+)s;$", text, re.MULTILINE))
+    assert set(found) == {"keepalive_time", "keepalive_timeout"}
+    # Used for the last time just before it is too old, it is idle for as long as it may be.
+    assert sum(map(int, found.values())) < DRAIN
