@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...host.runner import Result
 from ...host.story.story import current_step, show_last_words
-from ...kube.live.cluster import Cluster
+from ...kube.live.cluster import Cluster, persistently
 from ...kube.plan import labels
 from ...kube.plan.live import difference, pods, watching
 from ...kube.plan.live.pods import PodProblem
@@ -58,7 +58,7 @@ class Rollout:
         with tempfile.TemporaryDirectory(prefix="slipway-helm-") as directory:
             out, err = Path(directory, "out"), Path(directory, "err")
             given_up = False
-            self._before = frozenset(_identity(raw) for raw in look(self._cluster))
+            self._before = frozenset(_identity(raw) for raw in persistently(lambda: look(self._cluster)))
             with runner.in_parallel() as children:
                 number = children.start(command, out, err)
                 while (code := children.ended(number)) is None:
