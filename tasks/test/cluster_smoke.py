@@ -14,6 +14,7 @@ from ..kube.plan.live.difference import Raw
 from ..kube.plan.names import by_label
 from ..model.errors import DeployError
 from ..model.stack import smoke as smoke_model
+from ..model.stack.readiness import longest_health_timeout
 from ..model.stack.smoke import Check
 from ..model.stack.stack import Stack
 from ..model.suite import FAILED, PASSED
@@ -24,6 +25,7 @@ from .smoke import judged, show, trusted_files
 
 _FORWARDED = re.compile(r"Forwarding from 127\.0\.0\.1:(?P<port>\d+)")
 _PATIENCE, _AGAIN = 10.0, 0.5  # seconds in which checks that do not pass are made again
+_HEALTH = "health"  # the check that all Pods of a service are ready
 _KINDS = "pods,services,deployments.apps,statefulsets.apps,daemonsets.apps"
 
 
@@ -42,22 +44,36 @@ def run(project: Project, json: bool) -> None:
 
 
 def assert_smoke(cluster: Cluster, stack: Stack, names: Mapping[str, str]) -> None:
-    """Raise DeployError when a check of what runs does not pass within some seconds; ``names`` as in the plan."""
-    deadline = time.monotonic() + _PATIENCE
+    """Raise DeployError when a check of what runs does not pass within some seconds; ``names`` as in the plan.
+
+    A Pod that is only being started, since its node is drained for example, has as long as any to get ready.
+    """
+    begun = time.monotonic()
+    patience = longest_health_timeout(stack.services.values(), cluster.project.profile)
     while True:
-        bad = [row for row in rows(cluster, stack, names) if row.outcome == FAILED]
+        listed = _listed(cluster)
+        bad = [row for row in _rows(cluster, stack, names, listed) if row.outcome == FAILED]
         if not bad:
             return
-        if time.monotonic() > deadline:
+        found = [raw for raw in listed if raw["kind"] == "Pod"]
+        waits = all(row.check == _HEALTH and pods.coming(found, row.service, names) for row in bad)
+        if time.monotonic() - begun > (max(patience, _PATIENCE) if waits else _PATIENCE):
             raise DeployError(f"smoke: {bad[0].service}: {bad[0].check}: {bad[0].reason}")
         time.sleep(_AGAIN)
 
 
 def rows(cluster: Cluster, stack: Stack, names: Mapping[str, str]) -> tuple[SmokeRow, ...]:
     """Return the result of each check once: health of each service, then its requests."""
-    listed = takeover.led(cluster.read("get", _KINDS, "--selector", f"{labels.PROJECT}={cluster.name}")["items"])
+    return _rows(cluster, stack, names, _listed(cluster))
+
+
+def _listed(cluster: Cluster) -> tuple[Raw, ...]:
+    return takeover.led(cluster.read("get", _KINDS, "--selector", f"{labels.PROJECT}={cluster.name}")["items"])
+
+
+def _rows(cluster: Cluster, stack: Stack, names: Mapping[str, str], listed: Sequence[Raw]) -> tuple[SmokeRow, ...]:
     result = [
-        SmokeRow(name, "health", FAILED if words else PASSED, 0.0, words)
+        SmokeRow(name, _HEALTH, FAILED if words else PASSED, 0.0, words)
         for raw in listed
         if raw["kind"] in difference.PODS and (name := difference.service_of(raw, names))
         for words in (difference.unready(raw),)

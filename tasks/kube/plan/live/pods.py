@@ -101,6 +101,11 @@ def starting(pod: Raw) -> bool:
     return state(pod) == "created" or any(not one.get("started", True) for one in _main(pod))
 
 
+def coming(found: Iterable[Raw], service: str, names: Mapping[str, str]) -> bool:
+    """Whether all Pods of a service that are not ready are being started, as after one was taken from its node."""
+    return all(ready(pod) or (starting(pod) and not restarts(pod)) for pod in of_service(found, service, names))
+
+
 def digest(pod: Raw) -> str:
     """Return the digest of the image that a Pod runs, "" while it is not known."""
     found = (_DIGEST.search(str(one.get("imageID", ""))) for one in _main(pod))
