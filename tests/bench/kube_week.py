@@ -1,6 +1,6 @@
 """A week of releases on a cluster, under load: `python -m tests.bench.kube_week`. Exit 1 when a step was not as wanted.
 
-The sample stack is a git repository, released to the cluster of the tests while 200 requests a second read and write
+The sample stack is a git repository, released to a cluster of two nodes while 200 requests a second read and write
 rows. What counts as lost and missing is as in `tests.bench.week`, and so are `--short`, `--step=NAME` and `--lost`.
 """
 
@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.week import progress, shown, stop
 from tests.cluster.cluster import started
-from tests.cluster.week import RATE, SETTINGS, SHORT, week
+from tests.cluster.week import RATE, SETTINGS, SHORT, WEEK
 from tests.cluster.week_stack import standing
 from tests.life.week import live
 
@@ -17,14 +17,13 @@ from tests.life.week import live
 def main(words: list[str]) -> int:
     """Run the week, or the steps that are named, and print the table; returns the exit code."""
     wanted = [word.removeprefix("--step=") for word in words if word.startswith("--step=")]
-    with started() as cluster:
-        steps = SHORT if "--short" in words else week(cluster.layout)
-        if unknown := set(wanted) - {step.name for step in steps}:
-            print(f"no step {', '.join(unknown)}; there are: {', '.join(step.name for step in steps)}", file=sys.stderr)
-            return 2
-        chosen = [step for step in steps if not wanted or step.name in wanted]
-        with standing(cluster, **SETTINGS) as stack:
-            rows = live(stack, chosen, RATE, progress()).rows
+    steps = SHORT if "--short" in words else WEEK
+    if unknown := set(wanted) - {step.name for step in steps}:
+        print(f"no step {', '.join(unknown)}; there are: {', '.join(step.name for step in steps)}", file=sys.stderr)
+        return 2
+    chosen = [step for step in steps if not wanted or step.name in wanted]
+    with started(nodes=2) as cluster, standing(cluster, **SETTINGS) as stack:
+        rows = live(stack, chosen, RATE, progress()).rows
     return shown(rows, "--lost" in words)
 
 

@@ -43,8 +43,12 @@ class Stack(Checkout):
     released: list[tuple[int, str]] = field(default_factory=list)  # releases, and the version that each reported
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """Return the process environment of a task; Python on a busy machine may take a second until it fails."""
-        return super().environment(**{"SETTLE": "4s", **extra})
+        """Return the process environment of a task, with backups beside the checkout.
+
+        Python on a busy machine may take a second until it fails.
+        """
+        backups = self.repository.directory.parent / "backups"
+        return super().environment(**{"SETTLE": "4s", "SLIPWAY_BACKUPS_DIR": str(backups), **extra})
 
     def use(self, repository: Repository) -> None:
         """Work in another checkout from now on; untracked profiles are copied to it."""

@@ -138,8 +138,13 @@ class RollBack:
         if len(stack.released) <= self.releases:
             return Done(-1, {}, f"only {len(stack.released)} releases were made")
         target, _ = stack.released[-1 - self.releases]
-        words = ("--to", str(target)) if self.releases > 1 else ()
-        return task(stack, "deploy.rollback", "--env", ENVIRONMENT, "--yes", "--json", "--wait", "90s", *words)
+        return task(stack, *roll_back(target if self.releases > 1 else 0))
+
+
+def roll_back(target: int = 0) -> tuple[str, ...]:
+    """Return the words of the task that rolls back to a release, 0: to the one before."""
+    to = ("--to", str(target)) if target else ()
+    return ("deploy.rollback", "--env", ENVIRONMENT, "--yes", "--json", "--wait", "90s", *to)
 
 
 def killed(skip: int = 0) -> Act:
