@@ -11,7 +11,7 @@ from tests.bench.week import progress, shown, stop
 from tests.cluster.cluster import started
 from tests.cluster.week import RATE, SETTINGS, SHORT, WEEK
 from tests.cluster.week_stack import standing
-from tests.life.week import live
+from tests.life.week import Row, live
 
 
 def main(words: list[str]) -> int:
@@ -22,9 +22,19 @@ def main(words: list[str]) -> int:
         print(f"no step {', '.join(unknown)}; there are: {', '.join(step.name for step in steps)}", file=sys.stderr)
         return 2
     chosen = [step for step in steps if not wanted or step.name in wanted]
-    with started(nodes=2) as cluster, standing(cluster, **SETTINGS) as stack:
-        rows = live(stack, chosen, RATE, progress()).rows
-    return shown(rows, "--lost" in words)
+    rows: list[Row] = []
+    tell = progress()
+
+    def report(row: Row) -> None:
+        rows.append(row)
+        tell(row)
+
+    try:
+        with started(nodes=2) as cluster, standing(cluster, **SETTINGS) as stack:
+            live(stack, chosen, RATE, report)
+    finally:  # a week that is stopped has told something, too
+        code = shown(rows, "--lost" in words)
+    return code
 
 
 if __name__ == "__main__":

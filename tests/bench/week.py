@@ -42,7 +42,8 @@ def shown(rows: Sequence[Row], lost: bool) -> int:
         for row in rows:
             for line in row.losses[:5]:
                 print(f"{row.stack}: {row.step}: {line}")
-    whole, steps = [row for row in rows if row.step == ALL], [row for row in rows if row.step not in (ALL, CLEAN)]
+    steps = [row for row in rows if row.step not in (ALL, CLEAN)]
+    whole = [row for row in rows if row.step == ALL] or steps  # it may have been stopped
     wrong = [row for row in rows if row.faults]
     print(
         f"{sum(row.lost for row in whole)} of {sum(row.requests for row in whole)} requests lost, "
