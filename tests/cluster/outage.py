@@ -178,6 +178,9 @@ def _run(stack: Stack, words: Sequence[str], name: str, act: Callable[[Running],
         listening.join()
         if begun.is_set():
             acting.join()
+        for pipe in (running.stdout, running.stderr):
+            if pipe:
+                pipe.close()
     if not begun.is_set():
         return Done(-1, {}, f"exit {running.returncode} without a step {name}: {_last(said)}")
     return as_done(running.returncode, out, _last(said))
