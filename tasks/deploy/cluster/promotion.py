@@ -9,7 +9,6 @@ from ...kube.live.history import History
 from ...model.engine.facts import Image
 from ...model.errors import RefusedError
 from ...model.stack.stack import Stack
-from ...release import promote
 from ...release.plan.release import Promotion, Release
 
 
@@ -22,6 +21,8 @@ def promoted(project: Project, bring: bool = False) -> Promotion | None:
     name = project.profile.text("PROMOTE_FROM")
     if not name:
         return None
+    from ...release import promote  # registries and transfers: a fifth of what a plan loads, for what is promoted only
+
     promote.refuse_itself(project)
     other = project.elsewhere(name)
     found = _of_cluster(project, other) if other.clustered else promote.find(project)

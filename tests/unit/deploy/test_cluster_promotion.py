@@ -1,11 +1,13 @@
 """Which images a deploy to a cluster promotes, and whether what it runs is signed."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from support import profile, stack
+from support import ROOT, profile, stack
 
 from tasks.deploy.cluster.promotion import pinned
 from tasks.deploy.gate import signatures
@@ -75,3 +77,11 @@ def test_an_image_that_was_built_and_never_pushed_may_not_run(monkeypatch: pytes
     (said,) = faults(monkeypatch, {"app": "registry.example.com/shop/app:prod"})
 
     assert "was never pushed to its registry" in said
+
+
+def test_a_plan_that_promotes_nothing_loads_nothing_for_it() -> None:
+    code = "import sys, tasks.deploy.cluster.show; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "tasks.deploy.cluster.promotion" in loaded
+    assert not loaded & {"tasks.release.promote", "tasks.image.transfers", "tasks.image.sign"}
