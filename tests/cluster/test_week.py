@@ -13,9 +13,9 @@ TAKES = 120
 RATE = 60.0  # requests a second
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_releases_to_a_cluster_lose_no_request_and_no_row(cluster: Cluster) -> None:
-    with standing(cluster, HEALTH_TIMEOUT="20s") as stack:
+    with standing(cluster, HEALTH_TIMEOUT="60s") as stack:
         rows = live(stack, SHORT, RATE).rows
 
     table = tabulate([row.line() for row in rows], HEADERS)
