@@ -84,11 +84,13 @@ class SignalRelay(Record):
     """How signals reach a child that is waited for; ``received`` collects their numbers.
 
     ``apart``: the child has a session of its own. ``others``: the children of all threads, when several threads work.
+    ``grace``: the seconds that the child gets to end after a signal, 0 for the usual time.
     """
 
     received: list[int]
     apart: bool = False
     others: Children | None = None
+    grace: float = 0.0
 
     @contextlib.contextmanager
     def child(self, start: Callable[[], _Started], started: list[_Started]) -> Iterator[_Started]:
@@ -99,7 +101,7 @@ class SignalRelay(Record):
                 yield child
             self.received.extend(self.others.received)
             return
-        with forwarding_unless_kept_back(started, self.received, self.apart) as catch_up:
+        with forwarding_unless_kept_back(started, self.received, self.apart, self.grace) as catch_up:
             started.append(start())
             catch_up()
             yield started[0]
@@ -165,8 +167,8 @@ def signals_blocked() -> Iterator[None]:
 class _Forwarder:
     """A signal handler that passes signals on to the children that are running."""
 
-    def __init__(self, started: Iterable[Child], received: list[int], shared: bool) -> None:
-        self._started = started
+    def __init__(self, started: Iterable[Child], received: list[int], shared: bool, grace: float) -> None:
+        self._started, self._grace = started, grace or GRACE
         self._received = received
         self._shared = shared  # a terminal sends its Ctrl-C to the children as well
         self._missed: list[int] = []
@@ -179,14 +181,14 @@ class _Forwarder:
             self._missed.append(number)
         for process in self._started:
             if first:
-                self._schedule(GRACE, process.kill)
+                self._schedule(self._grace, process.kill)
             if not (number == signal.SIGINT and self._shared and first):  # the terminal has sent it already
                 self._send(process, number)
 
     def catch_up(self) -> None:
         """Pass on the signals that came before the child was started."""
         for process in self._started if self._missed else ():
-            self._schedule(GRACE, process.kill)
+            self._schedule(self._grace, process.kill)
             for number in self._missed:
                 # Whether the child existed when the terminal sent its Ctrl-C cannot be known. If it did, it ends by
                 # itself, and a second Ctrl-C would make Compose drop what it is doing.
@@ -213,21 +215,23 @@ class _Forwarder:
 
 
 def forwarding_unless_kept_back(
-    started: Iterable[Child], received: list[int], apart: bool = False
+    started: Iterable[Child], received: list[int], apart: bool = False, grace: float = 0.0
 ) -> contextlib.AbstractContextManager[Callable[[], None]]:
     """Pass signals on to the child, as ``forwarding`` does, unless signals are kept from commands at the moment."""
-    return contextlib.nullcontext(lambda: None) if signals_kept_back() else forwarding(started, received, apart)
+    return contextlib.nullcontext(lambda: None) if signals_kept_back() else forwarding(started, received, apart, grace)
 
 
 @contextlib.contextmanager
-def forwarding(started: Iterable[Child], received: list[int], apart: bool = False) -> Iterator[Callable[[], None]]:
+def forwarding(
+    started: Iterable[Child], received: list[int], apart: bool = False, grace: float = 0.0
+) -> Iterator[Callable[[], None]]:
     """Pass signals on to the child while waiting for it, so that the child itself ends its work.
 
     Starts before the child, so that no signal is lost: the caller appends the child to ``started`` and then calls the
-    yielded function, which passes on what came before. A child that goes on after the grace time is killed. Children
-    ``apart`` (in sessions of their own) get a terminal's Ctrl-C only through this process.
+    yielded function, which passes on what came before. A child that goes on after ``grace`` seconds (0: the usual time)
+    is killed. Children ``apart`` (in sessions of their own) get a terminal's Ctrl-C only through this process.
     """
-    forward = _Forwarder(started, received, shared=not apart and at_terminal())
+    forward = _Forwarder(started, received, not apart and at_terminal(), grace)
     earlier = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         yield forward.catch_up

@@ -239,7 +239,7 @@ class Runner:
         """Start a command, pass signals on to it, and make sure that it is gone afterwards."""
         started: list[subprocess.Popen[str]] = []
         try:
-            hearing = forwarding.SignalRelay(received, command.group, self._children)
+            hearing = forwarding.SignalRelay(received, command.group, self._children, command.grace)
             with hearing.child(lambda: self._popen(command, stdout, stderr), started) as process:
                 yield process
         finally:

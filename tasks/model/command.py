@@ -16,7 +16,8 @@ class Command(Record):
     ``env`` is added to the caller's environment. ``stdin`` is text for the process; ``None`` inherits the caller's.
     ``source`` and ``sink`` are files that become its stdin and its stdout. ``timeout`` is in seconds; ``None`` waits
     for ever. ``tied``: the process gets a signal to end when Slipway is killed. ``group``: it has a process group of
-    its own, and everything that it started there is ended with it.
+    its own, and everything that it started there is ended with it. ``grace``: the seconds that it gets to end after a
+    signal, until it is killed; 0: as long as every command.
     """
 
     argv: tuple[str, ...]
@@ -29,6 +30,7 @@ class Command(Record):
     group: bool = False
     source: str = ""
     sink: str = ""
+    grace: float = 0.0
 
     @property
     def title(self) -> str:

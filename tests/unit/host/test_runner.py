@@ -507,6 +507,17 @@ def test_a_child_that_cleans_up_after_a_signal_is_waited_for(tmp_path: Path) -> 
         assert process.returncode == 128 + signal.SIGTERM
 
 
+def test_a_child_gets_as_long_to_clean_up_as_its_command_says(tmp_path: Path) -> None:
+    mark, done = tmp_path / "pid", tmp_path / "done"
+    body = f"trap 'sleep 1; touch {done}; exit 0' TERM; echo $$ >\"$1\"; while :; do sleep 0.05; done"
+    given = RUN.replace("{mark!r})))", "{mark!r}), grace=10.0))")
+    with parent("runner.forwarding.GRACE = 0.3\n" + given.format(body=body, mark=str(mark)), mark) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+        assert done.exists()
+
+
 def test_a_child_that_ignores_the_signal_is_killed_after_the_grace_time(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     deaf = "import os,signal,sys,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
