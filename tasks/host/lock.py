@@ -23,6 +23,7 @@ from .story.story import Step, step
 
 _POLL = 0.5  # seconds between two looks at a lock that another process holds
 _MARK = "SLIPWAY_LOCK"  # the variable in the environment of the commands that a lock holder runs
+_AGENT = "SLIPWAY_AGENT"  # the variable by which a deploy knows that an agent started it: its name
 _SETTLE = 2.0  # seconds that a process which saw our lock expired may take to remove it
 
 
@@ -329,11 +330,21 @@ def _stale(locks: LockStore, current: HeldLock, wanted: Lock) -> str:
 
 
 def operator() -> str:
-    """Return the name of the user who runs this, or ``uid NUMBER`` for a user without a name."""
+    """Return the name of the agent or user who runs this, or ``uid NUMBER`` for a user without a name."""
+    if agent := os.environ.get(_AGENT):
+        return agent
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # such as in a container
         return os.environ.get("USER") or f"uid {os.getuid()}"
+
+
+def by_agent(name: str) -> dict[str, str]:
+    """Return the environment of deploys that an agent starts: they are done by it, not by its user.
+
+    They do not belong to the agent's own lock: a deploy whose agent was killed goes back by itself, under its own lock.
+    """
+    return {_AGENT: name, _MARK: ""}
 
 
 def user_at_host() -> str:
@@ -341,14 +352,14 @@ def user_at_host() -> str:
     return f"{operator()}@{socket.gethostname()}"
 
 
-def left(project: Project, drop: bool = False) -> tuple[HeldLock | None, str]:
-    """Return the deploy lock of a project, None when it is free, and why it is no longer valid, "" while it is.
+def left(project: Project, drop: bool = False, scope: str = DEPLOY) -> tuple[HeldLock | None, str]:
+    """Return a lock of a project, None when it is free, and why it is no longer valid, "" while it is.
 
     ``drop`` removes it in that case; a valid one is left alone.
     """
     locks = _open(project)
-    held = locks.find(container_name(project.stack.project))
-    why = _stale(locks, held, _wanted(project, "doctor", DEPLOY)) if held else ""
+    held = locks.find(container_name(project.stack.project, scope))
+    why = _stale(locks, held, _wanted(project, "doctor", scope)) if held else ""
     if held and why and drop:
         locks.drop(held)
     return held, why

@@ -10,7 +10,8 @@ from .record import Record
 from .units import show_duration
 
 LOCK_LABEL, TICKET_LABEL = "slipway.lock", "slipway.ticket"
-DEPLOY, BACKUP = "", "backup"  # the scopes: a backup excludes other backups, but no deploy
+# The scopes: a backup excludes other backups, an agent other agents, but neither excludes a deploy.
+DEPLOY, BACKUP, AGENT = "", "backup", "gitops"
 _TICKET_TTL = 10.0  # seconds that a process which died in the queue, on another host, blocks those behind it
 _LEAST_TTL = 2.0  # seconds; a lock is renewed after a third of its time to live
 
