@@ -13,11 +13,15 @@ from ..model.errors import InputError, RefusedError
 from ..model.quoting import quoted
 
 _SAID = 200  # characters of a refusal that are told
+_HINTS = ("is it OTLP over HTTP, port 4318?", "is it the address, and are the headers right?")
 
 
-def post_json(url: str, document: object, headers: Mapping[str, str], limit: float) -> None:
+def post_json(
+    url: str, document: object, headers: Mapping[str, str], limit: float, hints: tuple[str, str] = _HINTS
+) -> None:
     """Post a document; it may take ``limit`` seconds in all.
 
+    ``hints`` say what to do about an address that does not answer, and about a refusal.
     Raises RefusedError when it is not taken, InputError for an address that is none.
     """
     parts = urlsplit(url)
@@ -45,14 +49,14 @@ def post_json(url: str, document: object, headers: Mapping[str, str], limit: flo
     except (OSError, http.client.HTTPException) as error:
         slow = isinstance(error, TimeoutError) or not late.is_alive()
         why = f"no answer within {limit:g} s" if slow else str(error) or type(error).__name__
-        raise RefusedError(f"{_shown(url)}: {why}", "is it OTLP over HTTP, port 4318?") from None
+        raise RefusedError(f"{_shown(url)}: {why}", hints[0]) from None
     finally:
         late.cancel()
         connection.close()
     if response.status >= HTTPStatus.BAD_REQUEST:
         raise RefusedError(
             f"{_shown(url)}: HTTP status {response.status} {quoted(said.strip(), _SAID)}".rstrip(),
-            "is it the address, and are the headers right?",
+            hints[1],
         )
 
 
