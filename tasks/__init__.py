@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from . import adopt, build, db, deploy, env, helm, image, kube, monitor, operate, scan, setup, test
+from . import adopt, build, db, deploy, env, gitops, helm, image, kube, monitor, operate, scan, setup, test
 from .cli.per_environment import Namespace, for_environment
 from .host.profile.settings import environments
 
@@ -51,6 +51,15 @@ ns = Collection(
         monitor.check_,
         monitor.status_,
         monitor.report_,
+    ),
+    Namespace(
+        "gitops",
+        gitops.run,
+        gitops.once,
+        gitops.status_,
+        gitops.suspend,
+        gitops.resume,
+        gitops.install_,
     ),
     Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),
     Namespace("helm", helm.package_, helm.push_),

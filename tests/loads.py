@@ -37,6 +37,7 @@ LISTING = frozenset(
         "tasks.db",
         "tasks.deploy",
         "tasks.env",
+        "tasks.gitops",
         "tasks.host",
         "tasks.host.profile.settings",
         "tasks.host.profile.yaml_text",

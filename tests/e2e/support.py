@@ -156,7 +156,10 @@ _OWN = {
     "container": ("com.docker.compose.project", "slipway.lock", "slipway.ticket"),
     "network": ("com.docker.compose.project",),
     "volume": ("com.docker.compose.project",),
-    "image": ("com.docker.compose.project", "slipway.release", "slipway.key", "slipway.builds", "slipway.state"),
+    "image": (
+        *("com.docker.compose.project", "slipway.release", "slipway.key", "slipway.builds", "slipway.state"),
+        "slipway.gitops",
+    ),
 }
 _COPIES = {kind: ("slipway.throwaway",) for kind in ("container", "network", "volume")}
 _KEPT = {"volume": (FILES_LABEL, PLACE_LABEL)}

@@ -108,6 +108,14 @@ GATEWAY = Type("gateway", "a Gateway as NAME or NAMESPACE/NAME", _matches(rf"(?:
 QUANTITY = Type("quantity", "a size such as 10Gi or 512Mi", _matches(r"[1-9][0-9]{0,8}(?:[kMGTP]|[KMGTP]i)?"))
 CHARTS = Type("chart repository", "an OCI repository such as oci://registry.example.com/charts",
               _matches(r"oci://[^\s/]+(?:/[a-z0-9._/-]+)?"))  # fmt: skip
+# No option, no program (`ext::`), no unauthenticated git://: https://git-scm.com/docs/git-clone#_git_urls
+REPOSITORY = Type("repository", "a repository such as https://git.example.com/shop/shop.git or git@host:shop/shop.git",
+                  _matches(r"(?:https?|ssh|file)://[^\s]+|[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^\s:]+"
+                           r"|/[^\s]+"))  # fmt: skip
+# https://git-scm.com/docs/git-check-ref-format
+BRANCH = Type("branch", "the name of a branch such as main or release/2",
+              _matches(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|\Z)))[A-Za-z0-9_](?:[A-Za-z0-9_./@+-]*[A-Za-z0-9_@+-])?")
+              )  # fmt: skip
 ENDPOINT = Type(
     "endpoint",
     "an engine address such as ssh://deploy@host, tcp://host:2376 or unix:///var/run/docker.sock",
@@ -265,6 +273,37 @@ SLIPWAY = (
         "Image with `nc` that asks the services in a `helm test`; the nodes pull it.",
         "registry.example.com/busybox:1"),
     Key("HELM_REPOSITORY", CHARTS, "", "Where `inv helm.push` puts charts.", "oci://registry.example.com/charts"),
+    Key("GITOPS_REPOSITORY", REPOSITORY, "", "Repository whose commits `inv gitops.run` deploys.",
+        "git@git.example.com:shop/shop.git"),
+    Key("GITOPS_BRANCH", BRANCH, "main", "Branch of it that is deployed.", "production"),
+    Key("GITOPS_INTERVAL", DURATION, "60s", "How long `inv gitops.run` waits between two looks at the repository.",
+        "5m"),
+    Key("GITOPS_ALLOWED_SIGNERS", TEXT, "",
+        "File, relative to the settings file, with the SSH keys whose signature a commit needs (`ssh-keygen`, ALLOWED "
+        "SIGNERS).",
+        "/etc/slipway/allowed_signers"),
+    Key("GITOPS_GPG_KEYS", TEXT, "", "File, the same, with the public OpenPGP keys whose signature a commit needs.",
+        "/etc/slipway/signers.asc"),
+    Key("GITOPS_VERIFY", _choice("commit", "tag"), "commit",
+        "What has to be signed: the newest commit of the branch, or the newest version tag on it, which is deployed.",
+        "tag"),
+    Key("GITOPS_DIR", TEXT, "",
+        "Directory of the agent's own clone, relative to the settings file; empty: in the user's cache.",
+        "/var/lib/slipway/shop"),
+    Key("GITOPS_HEAL", _choice("report", "heal"), "report",
+        "What the agent does when what runs is not what it has deployed: say so, or deploy the same commit again.",
+        "heal"),
+    Key("GITOPS_HEAL_MAX", COUNT, "3", "How often it heals within GITOPS_HEAL_WINDOW; after that it only says so.",
+        "1"),
+    Key("GITOPS_HEAL_WINDOW", DURATION, "1h", "The time in which heals are counted.", "24h"),
+    Key("GITOPS_STATUS", _choice("none", "github", "gitlab", "gitea"), "none",
+        "Kind of the server that is told by commit status how each deploy went.", "github"),
+    Key("GITOPS_STATUS_API", WEBHOOK, "", "Address of its API; empty: that of the host of GITOPS_REPOSITORY.",
+        "https://git.example.com/api/v4"),
+    Key("GITOPS_STATUS_REPOSITORY", TEXT, "", "Path of the repository there; empty: that of GITOPS_REPOSITORY.",
+        "shop/shop"),
+    Key("GITOPS_TOKEN_FILE", TEXT, "", "File, relative to the settings file, with the token for that API.",
+        "/etc/slipway/status-token"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 

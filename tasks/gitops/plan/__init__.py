@@ -1,0 +1,1 @@
+"""What the GitOps agent decides: pure."""

@@ -1,0 +1,40 @@
+"""The address of a repository: its host, and the path of the project on it."""
+
+import re
+from urllib.parse import urlsplit
+
+from ...model.record import Record
+
+_SCP = re.compile(r"[^@/]+@(?P<host>[^:/]+):(?P<path>.+)")
+
+
+class RepositoryPlace(Record):
+    """Where a repository is: the scheme, host and port for a browser, and its path there without ``.git``."""
+
+    host: str
+    path: str
+    scheme: str = "https"
+
+
+def place(address: str) -> RepositoryPlace | None:
+    """Return where a repository is, None for a directory, which no server has."""
+    if match := _SCP.fullmatch(address):
+        return RepositoryPlace(match["host"], _project(match["path"]))
+    parts = urlsplit(address)
+    if parts.scheme in ("https", "http") and parts.hostname:
+        return RepositoryPlace(parts.netloc.rpartition("@")[2], _project(parts.path), parts.scheme)
+    if parts.scheme == "ssh" and parts.hostname:
+        return RepositoryPlace(parts.hostname, _project(parts.path))  # its port is that of SSH
+    return None
+
+
+def _project(path: str) -> str:
+    return path.strip("/").removesuffix(".git")
+
+
+def shown(address: str) -> str:
+    """Return the address of a repository without the user and password that may be in it."""
+    parts = urlsplit(address)
+    if parts.scheme in ("https", "http") and "@" in parts.netloc:
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return address
