@@ -34,6 +34,7 @@ LISTING = frozenset(
         "tasks",
         "tasks.adopt",
         "tasks.build",
+        "tasks.chaos",
         "tasks.db",
         "tasks.deploy",
         "tasks.env",

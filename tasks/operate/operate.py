@@ -2,6 +2,7 @@
 
 from ..build import build
 from ..build.plan.build import Options
+from ..chaos import active
 from ..deploy import monitoring
 from ..env import rehearsal
 from ..host import lock
@@ -113,20 +114,22 @@ def _remove(project: Project, volumes: bool, images: bool, yes: bool, patience: 
     existing = stack.existing(project)
     stacks = stack.removable(existing)
     stack.tell_unknown(existing, hint=True)
-    if not plan.commands and not stacks:
+    disturbed = active.found(project)
+    if not plan.commands and not stacks and not disturbed:
         note(f"{name}: nothing to remove")
         return
     for throwaway in stacks:
         line = f"throw-away stack {throwaway.name} ({'kept' if throwaway.kept else 'left behind'})"
         project.runner.show(line) if project.runner.dry else note(f"  {line}")
-    for line in plan.lines:
+    for line in (*(f"{one.fault} in {one.target} ({one.state})" for one in disturbed), *plan.lines):
         project.runner.show(line) if project.runner.dry else note(f"  {line}")
     freed = f", frees up to {show_size(plan.freed)}" if plan.freed else ""
     if not project.runner.dry:
-        note(f"{name}: {len(plan.lines) + len(stacks)} things to remove{freed}")
+        note(f"{name}: {len(disturbed) + len(plan.lines) + len(stacks)} things to remove{freed}")
         if volumes and leftovers.volumes:
             confirm(f"remove the volumes of {name} and their data", yes)
     with lock.project_lock(project, "clean", patience):
+        active.clear(project)  # while the containers are there: a disk may be full that stays
         # Throw-away stacks first: their containers may use an image of the project.
         for throwaway in stacks:
             stack.remove(project, throwaway)

@@ -65,6 +65,20 @@ class FakeRunner(Runner):
             self.world.change([one.name], state="running", health=health, exit_code=0)
             self.world.ages[one.id] = 0
 
+    def _run(self, command: Command, *words: str) -> None:
+        """Start a container of its own that is given labels, such as a helper: what it does is for its fate to say."""
+        options = [word for word in words if word.startswith("--")]
+        image = next(word for word in words if not word.startswith("--"))
+        name = next(word.partition("=")[2] for word in options if word.startswith("--name="))
+        if name in {one.name for one in self.world.boxes}:
+            raise Refusal(f'Error response from daemon: Conflict. The container name "/{name}" is already in use')
+        self.world.labels[name] = tuple(word.partition("=")[2] for word in options if word.startswith("--label="))
+        self.world.boxes.append(Container(f"id{self.world.number()}", name, "", "", self.world.found(image), "running"))
+
+    def _build(self, command: Command, *words: str) -> None:
+        name = next(word.partition("=")[2] for word in words if word.startswith("--tag="))
+        self.world.pulled(name, f"sha256:built-{self.world.number()}")
+
     def _stop(self, command: Command, *names: str) -> None:
         self._there(names)
         self.world.change(names, state="exited", health="", exit_code=0)

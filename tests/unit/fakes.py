@@ -178,7 +178,7 @@ class FakeWatch:
 
     def logs(self, container_id: str, lines: int, most: int = 0, since: float = 0.0) -> str:
         with self._engine.answering() as world:
-            found = next((one for one in world.boxes if one.id == container_id), None)
+            found = next((one for one in world.boxes if container_id in (one.id, one.name)), None)
             return world.fates.get(found.image_id, Fate()).log if found else ""
 
 
@@ -241,7 +241,12 @@ class FakeEngine:
 
     def inspect(self, container_id: str) -> Container | None:
         with self.answering() as world:
-            return next((one for one in world.boxes if one.id == container_id), None)
+            return next((one for one in world.boxes if container_id in (one.id, one.name)), None)
+
+    def remove_container(self, name: str) -> None:
+        with self.answering(f"remove container {name}") as world:
+            world.boxes[:] = [one for one in world.boxes if name not in (one.id, one.name)]
+            world.labels.pop(name, None)
 
     def image(self, reference: str) -> Image | None:
         with self.answering() as world:
@@ -271,7 +276,12 @@ class FakeEngine:
         with self.answering() as world:
             found: list[tuple[str, Any]] = [("network", one) for one in world.networks.values()]
             found += [("volume", one) for one in world.volumes.values()]
-        return tuple(
+            marked = [
+                LabelledResource("container", one.id, one.name, dict(text.split("=", 1) for text in labels))
+                for one in world.boxes
+                if (labels := world.labels.get(one.name, ()))
+            ]
+        return tuple(one for one in marked if one.labels.get(key) == value) + tuple(
             LabelledResource(kind, one.name, one.name, one.labels)
             for kind, one in found
             if one.labels.get(key) == value

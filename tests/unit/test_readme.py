@@ -344,8 +344,8 @@ def test_the_worked_example_of_a_capability_works(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
     space = tmp_path / "tasks" / "__init__.py"
     text = space.read_text(encoding="utf-8")
-    assert "import adopt, build, db," in text
-    text = text.replace("import adopt, build, db,", "import adopt, stability, build, db,", 1)
+    assert "import adopt, build, chaos," in text
+    text = text.replace("import adopt, build, chaos,", "import adopt, stability, build, chaos,", 1)
     text = text.replace("ns = Collection(", 'ns = Collection(\n    Collection("stability", stability.check),', 1)
     space.write_text(text, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{tmp_path / 'tests' / 'unit'}"}

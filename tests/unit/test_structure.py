@@ -452,7 +452,10 @@ def test_an_option_is_of_one_kind_everywhere() -> None:
     special = {
         ("env.check", "env"): list,
         ("logs", "env"): list,
-        **{(name, "service"): str for name in ("shell", "db.shell", "db.seed", "db.backup", "db.restore")},
+        **{
+            (name, "service"): str
+            for name in ("shell", "db.shell", "db.seed", "db.backup", "db.restore", "chaos.inject", "chaos.stop")
+        },
     }
 
     def rule(name: str, task: Any) -> list[str]:

@@ -1,0 +1,68 @@
+"""chaos.*: faults in a running stack that end by themselves, and experiments with them."""
+
+from invoke import Context, task
+
+_ENV = "environment to disturb; it has to be named"
+_PROD = "also in production"
+_DEPLOY = "also while a deploy works"
+_JSON = "one JSON document on stdout"
+
+
+@task(
+    name="inject",
+    help={
+        "fault": "what to do: inv chaos.list names them",
+        "service": "the service that has the fault",
+        "env": _ENV,
+        "for": "how long the fault lasts, such as 10s",
+        "amount": "how much: a share such as 30%, a time such as 200ms, a size such as 4MiB (inv chaos.list)",
+        "from": "only the traffic with this service (cut, loss, slow, reset)",
+        "path": "disk-full: the directory of the volume or tmpfs (default: its only volume)",
+        "stay": "stay until the fault is over; Ctrl-C ends it",
+        "allow-prod": _PROD,
+        "during-deploy": _DEPLOY,
+    },
+    auto_shortflags=False,
+)
+def inject_(
+    c: Context,
+    fault: str,
+    service: str = "",
+    env: str = "",
+    for_: str = "10s",
+    amount: str = "",
+    from_: str = "",
+    path: str = "",
+    stay: bool = False,
+    allow_prod: bool = False,
+    during_deploy: bool = False,
+) -> None:
+    """Make a fault in a service; it ends by itself, also when this process is killed."""
+    from .inject import Allowed, checked, run, wanted
+
+    asked = wanted(fault, service, for_, amount, from_, path)
+    allowed = Allowed(allow_prod, during_deploy)
+    run(checked(c, "chaos.inject", env, allowed), asked, allowed, stay)
+
+
+@task(
+    help={"env": "environment to undo the faults in; it has to be named", "service": "only the faults of this service"},
+    auto_shortflags=False,
+)
+def stop(c: Context, env: str = "", service: str = "") -> None:
+    """End the faults that are in effect, and undo what a killed helper has left."""
+    from .inject import stop_all
+
+    stop_all(c, env, service)
+
+
+@task(
+    name="list",
+    help={"env": "also the faults that are in effect in this environment", "json": _JSON},
+    auto_shortflags=False,
+)
+def list_(c: Context, env: str = "", json: bool = False) -> None:
+    """List the faults that can be made, and with --env those that are in effect."""
+    from .listing import run
+
+    run(c, env, json)

@@ -1,0 +1,179 @@
+"""Makes a fault in the containers of a service."""
+
+import time
+from collections.abc import Sequence
+
+from invoke import Context
+
+from ..host import lock
+from ..host.forwarding import signals_postponed
+from ..host.output import WARNING, note
+from ..host.project import Project
+from ..model.command import Command
+from ..model.compose import docker_env
+from ..model.engine.facts import Container
+from ..model.errors import InputError, RefusedError, SlipwayError
+from ..model.quoting import quoted
+from ..model.record import Record
+from ..model.units import show_duration
+from . import active, helper
+from .plan import injection, safety
+from .plan.faults import amount, duration, fault
+from .plan.injection import FaultRequest, Injection
+
+# What a helper says (docker_project/chaos/helper/fault.py).
+_IN_EFFECT, _FAILED = "in effect", "failed: "
+_LINES = 20  # of a helper's log
+_BEGIN = 30.0  # seconds until a fault is in effect; one that stops a container takes its grace time more
+_POLL = 0.05  # seconds between two looks at what the helpers say
+
+
+class Allowed(Record):
+    """What the command line allows: faults in production, and while a deploy works."""
+
+    prod: bool = False
+    deploy: bool = False
+
+
+def checked(c: Context, task: str, env: str, allowed: Allowed) -> Project:
+    """Return the project of a named environment where faults may be made; raises an error that says why not."""
+    safety.refuse_unnamed(env, task)
+    project = Project(c, env)
+    safety.refuse_cluster(project.profile)
+    safety.refuse_production(project.profile, allowed.prod)
+    return project
+
+
+def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) -> None:
+    """Make a fault and return when it is in effect, with ``stay`` when it is over; in a dry run only show it."""
+    project.stack.service(wanted.service)
+    if wanted.source:
+        project.stack.service(wanted.source)
+    safety.refuse_during_deploy(*lock.left(project), allowed.deploy)
+    planned = injection.planned(project.stack.project, wanted, _containers(project))
+    for line in injection.blast(planned):
+        project.runner.show(line) if project.runner.dry else note(line)
+    if project.runner.dry:
+        for command in _commands(project, planned):
+            project.runner.run(command)
+        return
+    active.sweep(project)
+    _refuse_twice(project, planned)
+    _begin(project, planned)
+    if stay:
+        _last(project, planned)
+
+
+def stop_all(c: Context, env: str, service: str) -> None:
+    """End the faults of an environment, or of one of its services; it is fine when there are none."""
+    safety.refuse_unnamed(env, "chaos.stop")
+    project = Project(c, env)
+    safety.refuse_cluster(project.profile)
+    ended = active.stop(project, service)
+    if project.runner.dry:
+        return
+    for one in ended:
+        note(f"{one.fault} in {one.target}: undone")
+    if not ended:
+        note(f"{project.stack.project} has no faults")
+
+
+def wanted(name: str, service: str, seconds: str, amount_: str, source: str, path: str) -> FaultRequest:
+    """Return what the command line asks for; raises InputError for what is no fault, duration or amount."""
+    kind = fault(name)
+    if not service:
+        raise InputError(f"{name}: of which service?", "--service NAME")
+    lasts = 0.0 if kind.momentary else duration(seconds, "--for")
+    return FaultRequest(kind, service, lasts, amount(kind, amount_), source, path)
+
+
+def _containers(project: Project) -> tuple[Container, ...]:
+    """Return the containers of the project with all details: a listing has no mounts of tmpfs, and no shared ones."""
+    inspected = (project.engine.inspect(one.id) for one in project.engine.containers(project.stack.project))
+    return tuple(one for one in inspected if one is not None)
+
+
+def _socket(project: Project) -> str:
+    """Return the socket of the engine on its host; an engine elsewhere has it at the usual place."""
+    kind, _, path = project.engine.address.partition("://")
+    return path if kind in ("unix", "http+unix") else "/var/run/docker.sock"
+
+
+def _commands(project: Project, planned: Injection) -> Sequence[Command]:
+    return injection.commands(planned, helper.provide(project), _socket(project), docker_env(project.profile))
+
+
+def _refuse_twice(project: Project, planned: Injection) -> None:
+    there = {one.helper: one for one in active.found(project)}
+    for hit in planned.hits:
+        if one := there.get(injection.helper_name(hit, planned.wanted.fault)):
+            raise RefusedError(
+                f"{one.fault} is there already in {one.target}, since {one.since}",
+                f"it ends by itself; at once: inv chaos.stop --env {project.profile.environment}",
+            )
+
+
+def _begin(project: Project, planned: Injection) -> None:
+    """Start the helpers, and wait until each says that its fault is in effect; otherwise undo all of them."""
+    names = [injection.helper_name(hit, planned.wanted.fault) for hit in planned.hits]
+    begun = []
+    try:
+        for name, command in zip(names, _commands(project, planned), strict=True):
+            with signals_postponed():
+                begun.append(name)
+                project.runner.run(command)
+        limit = _BEGIN + max(max(hit.target.grace, 0.0) for hit in planned.hits)
+        for hit, name in zip(planned.hits, names, strict=True):
+            _await_effect(project, name, hit.target.name, planned.wanted, limit)
+    except BaseException:
+        with signals_postponed():
+            _take_back(project, begun)
+        raise
+    if planned.wanted.fault.momentary:
+        note(f"{planned.wanted.fault.name}: done")
+    else:
+        note(f"in effect for {show_duration(planned.wanted.seconds)}; inv chaos.stop ends it earlier")
+
+
+def _await_effect(project: Project, name: str, target: str, wanted: FaultRequest, limit: float) -> None:
+    """Wait until a helper says that its fault is in effect; raises RefusedError with its words when it cannot be."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        seen = project.engine.inspect(name)
+        said = project.engine.watch.logs(name, _LINES).splitlines() if seen else []
+        if failed := next((line for line in said if line.startswith(_FAILED)), ""):
+            raise RefusedError(
+                f"{wanted.fault.name} in {target}: {quoted(failed.removeprefix(_FAILED))}", "nothing of it is left"
+            )
+        if _IN_EFFECT in said:
+            return
+        if seen is None or seen.state == "exited":
+            break
+        time.sleep(_POLL)
+    last = quoted(said[-1]) if said else "it said nothing"
+    raise RefusedError(f"{wanted.fault.name} in {target} is not in effect: {last}", "it was taken back")
+
+
+def _take_back(project: Project, names: Sequence[str]) -> None:
+    """End the helpers that were started, when one of them failed; what was said first is what counts."""
+    try:
+        for one in active.found(project):
+            if one.helper in names:
+                active.end(project, one)
+    except SlipwayError as error:
+        note(f"{error.message}; inv chaos.stop --env {project.profile.environment} tries it again", WARNING)
+
+
+def _last(project: Project, planned: Injection) -> None:
+    """Wait until a fault is over; it is taken back at once when this process is told to end."""
+    names = [injection.helper_name(hit, planned.wanted.fault) for hit in planned.hits]
+    try:
+        for name in names:
+            if not active.ended(project, name, planned.wanted.seconds + _BEGIN):
+                raise RefusedError(f"{name} has not undone its fault", f"`docker logs {name}` says why; inv chaos.stop")
+    except BaseException:
+        with signals_postponed():
+            _take_back(project, names)
+        raise
+    active.sweep(project)
+    note(f"{planned.wanted.fault.name}: over")

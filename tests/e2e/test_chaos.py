@@ -1,0 +1,168 @@
+"""Faults in real containers: each is there, is limited to what was asked for, and ends whoever is killed."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .chaotic import Chaotic, make_chaotic
+from .support import docker, remove, until
+
+TAKES = 90  # seconds
+_SIZE = 4 * 2**20  # bytes of the volume `small`
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaotic]:
+    project = f"e2e-chaos-{os.getpid()}"
+    try:
+        made = make_chaotic(tmp_path_factory.mktemp("chaos") / "project", project)
+        yield made
+        made.remove_helpers()
+    finally:
+        remove(project)
+
+
+@pytest.fixture
+def chaotic(stack: Chaotic) -> Iterator[Chaotic]:
+    """The stack without a fault, whatever the test before has left."""
+    yield stack
+    stack.remove_helpers()
+    subprocess.run(["docker", "unpause", f"{stack.project}-back-1"], capture_output=True, check=False)
+    stack.served()
+
+
+def test_a_cut_between_two_services_ends_by_itself_though_its_runner_was_killed(chaotic: Chaotic) -> None:
+    words = ("chaos.inject", "cut", "--service", "back", "--from", "front", "--for", "6s", "--stay", "--env", "test")
+    runner = chaotic.begin(*words)
+    try:
+        until(lambda: "cut" in chaotic.active() and chaotic.ask() == 504, "the cut is there", 120)
+        began = time.monotonic()
+    finally:
+        os.killpg(runner.pid, signal.SIGKILL)
+        runner.wait()
+    assert chaotic.ask() == 504
+    other = docker("exec", f"{chaotic.project}-other-1", "curl", "-s", "--max-time", "2", "http://back:8081/")
+    assert other == "served", "only the traffic between the two is cut"
+    chaotic.served()
+    assert time.monotonic() - began < 9
+    assert chaotic.active() == {"cut": "undone"}
+    assert chaotic.inspected("cut")["State"]["ExitCode"] == 0
+
+
+def test_a_helper_that_is_killed_itself_is_started_again_and_undoes_its_fault(chaotic: Chaotic) -> None:
+    chaotic.inject("pause", "--for", "10m")
+    assert chaotic.state() == "paused" and chaotic.ask() == 504
+    docker("run", "--rm", "--pid=host", "--cap-add=KILL", "--entrypoint=python3", _helper(chaotic, "pause"), "-c",
+           f"import os; os.kill({chaotic.inspected('pause')['State']['Pid']}, 9)")  # fmt: skip
+    assert chaotic.served() < 20, "long before its ten minutes are over"
+    assert chaotic.state() == "running"
+
+
+def _helper(chaotic: Chaotic, fault: str) -> str:
+    return str(chaotic.inspected(fault)["Config"]["Image"])
+
+
+def test_what_a_helper_left_that_the_engine_was_told_to_kill_is_undone_by_the_next_run(chaotic: Chaotic) -> None:
+    chaotic.inject("cut", "--from", "front", "--for", "10m")
+    docker("kill", chaotic.helpers()[0])
+    assert chaotic.active() == {"cut": "left"} and chaotic.ask() == 504
+    assert "its helper was killed; undoing it" in chaotic.inject("cpu", "--for", "10m")
+    assert chaotic.ask() == 200
+    assert chaotic.active() == {"cpu": "active"}
+    assert chaotic.inspected()["HostConfig"]["CpuQuota"] == 10_000
+    assert "cpu in" in chaotic.inv("chaos.stop", "--env", "test").stderr
+    assert chaotic.inspected()["HostConfig"]["CpuQuota"] == -1
+    assert chaotic.helpers() == []
+
+
+def test_slow_reset_and_loss_are_seen_by_clients_and_only_while_they_last(chaotic: Chaotic) -> None:
+    def timed() -> float:
+        started = time.monotonic()
+        assert chaotic.ask() == 200
+        return time.monotonic() - started
+
+    chaotic.inject("slow", "--from", "front", "--amount", "300ms", "--for", "4s")
+    assert 0.6 < timed() < 1.0, "the answer to the connection, and that to the request"
+    until(lambda: chaotic.active() == {"slow": "undone"}, "it is over", 20)
+    assert timed() < 0.3
+    chaotic.inject("reset", "--from", "front", "--for", "10m")
+    assert chaotic.ask() == 502, "refused at once"
+    chaotic.inv("chaos.stop", "--env", "test")
+    chaotic.inject("loss", "--amount", "100%", "--for", "10m")
+    assert chaotic.ask() == 504
+    chaotic.inv("chaos.stop", "--env", "test")
+    assert chaotic.ask() == 200
+
+
+def test_a_killed_container_is_restarted_by_its_policy_and_a_stopped_one_when_the_time_is_over(
+    chaotic: Chaotic,
+) -> None:
+    before = chaotic.inspected()
+    chaotic.inject("kill", "--for", "3s")
+    until(lambda: chaotic.inspected()["RestartCount"] == before["RestartCount"] + 1, "its policy has restarted it", 20)
+    chaotic.served()
+    chaotic.inject("stop", "--for", "3s")
+    assert chaotic.state() == "exited" and chaotic.ask() in (502, 504)
+    assert chaotic.served() < 10
+
+
+def test_a_disk_is_full_where_it_has_an_end_and_never_the_engines_own(chaotic: Chaotic) -> None:
+    def free(path: str) -> int:
+        text = docker("exec", f"{chaotic.project}-back-1", "df", "--block-size=1", "--output=avail", path)
+        return int(text.split()[-1])
+
+    for path in ("/small", "/tmp"):
+        chaotic.inject("disk-full", "--path", path, "--amount", "64KiB", "--for", "10m")
+        assert free(path) <= 64 * 1024
+        chaotic.inv("chaos.stop", "--env", "test")
+        assert free(path) > _SIZE - 64 * 1024
+    said = chaotic.inject("disk-full", "--path", "/data", code=3)
+    assert "is on the engine's own disk, which all containers share" in said
+    assert chaotic.helpers() == []
+    assert "is a directory of the host" in chaotic.inject("disk-full", "--path", "/conf", code=3)
+
+
+def test_memory_is_limited_to_what_is_used_and_afterwards_as_before(chaotic: Chaotic) -> None:
+    before = chaotic.inspected()["HostConfig"]
+    chaotic.inject("memory", "--amount", "2MiB", "--for", "10m")
+    assert chaotic.inspected()["HostConfig"]["Memory"] < before["Memory"]
+    chaotic.inv("chaos.stop", "--env", "test")
+    after = chaotic.inspected()["HostConfig"]
+    assert (after["Memory"], after["MemorySwap"]) == (before["Memory"], before["MemorySwap"])
+
+
+def test_faults_are_refused_where_they_must_not_be(chaotic: Chaotic) -> None:
+    assert "prod is production" in chaotic.inv(
+        *("chaos.inject", "kill", "--service", "back", "--env", "prod"), code=3
+    ).stderr  # fmt: skip
+    assert "which environment?" in chaotic.inv("chaos.inject", "kill", "--service", "back", code=2).stderr
+    assert "no service 'nope' in project" in chaotic.inv(
+        *("chaos.inject", "kill", "--service", "nope", "--env", "test"), code=2
+    ).stderr  # fmt: skip
+    assert "in no network together" in chaotic.inject("cut", "--from", "alone", code=2)
+    dry = chaotic.inv("--dry", "chaos.inject", "kill", "--service", "back", "--env", "test").stdout
+    assert f"# containers: {chaotic.project}-back-1" in dry and "docker run --detach" in dry
+    lock = f"{chaotic.project}-slipway-lock"
+    labels = {"slipway.lock": chaotic.project, "slipway.lock.holder": "ada", "slipway.lock.host": "elsewhere"}
+    docker("create", f"--name={lock}", *(f"--label={k}={v}" for k, v in labels.items()), _nginx(chaotic), "lock")
+    try:
+        assert f"{chaotic.project} is locked by ada@elsewhere" in chaotic.inject("kill", code=3)
+    finally:
+        docker("rm", "-f", lock)
+    assert chaotic.helpers() == []
+
+
+def _nginx(chaotic: Chaotic) -> str:
+    return str(chaotic.inspected()["Config"]["Image"])
+
+
+def test_clean_undoes_faults_before_it_removes_the_containers(stack: Chaotic) -> None:
+    stack.inject("cut", "--for", "10m")
+    said = stack.inv("clean", "--env", "test").stderr
+    assert f"cut in {stack.project}-back-1 (active)" in said
+    assert stack.helpers() == []
+    assert docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={stack.project}") == ""
