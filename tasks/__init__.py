@@ -61,7 +61,7 @@ ns = Collection(
         gitops.resume,
         gitops.install_,
     ),
-    Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_),
+    Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_, chaos.run_),
     Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),
     Namespace("helm", helm.package_, helm.push_),
     Namespace("env", env.list_, env.show, env.diff, env.check, env.new_, env.adopt),

@@ -66,3 +66,31 @@ def list_(c: Context, env: str = "", json: bool = False) -> None:
     from .listing import run
 
     run(c, env, json)
+
+
+@task(
+    name="run",
+    help={
+        "experiment": "file of the experiment, or its name in the directory chaos of the project",
+        "env": _ENV,
+        "allow-python": "run Python code that the experiment names, in a process of its own",
+        "allow-prod": _PROD,
+        "during-deploy": _DEPLOY,
+        "json": _JSON,
+    },
+    auto_shortflags=False,
+)
+def run_(
+    c: Context,
+    experiment: str,
+    env: str = "",
+    allow_python: bool = False,
+    allow_prod: bool = False,
+    during_deploy: bool = False,
+    json: bool = False,
+) -> None:
+    """Run an experiment in Chaos Toolkit's format; exit 5 when the steady state is not there, or not kept."""
+    from .experiment import run
+    from .inject import Allowed
+
+    run(c, experiment, env, allow_python, Allowed(allow_prod, during_deploy), json)

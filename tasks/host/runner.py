@@ -70,8 +70,7 @@ class Pending:
             out, err = self._process.communicate(self._command.stdin, timeout=self._command.timeout)
         except subprocess.TimeoutExpired:
             self.end()
-            line = self._command.shell()
-            raise CommandError(f"{line}: no answer within {self._command.timeout:g} s", 124) from None
+            raise CommandError(f"{self._command.shell()}: no answer within {self._command.timeout:g} s", 124) from None
         except BaseException:
             self.end()
             raise
@@ -82,10 +81,11 @@ class Pending:
         """Whether the command still runs."""
         return self._process is not None and self._process.poll() is None
 
-    def end(self) -> None:
-        """Kill the command and its group; a process that left it may keep the pipes open."""
+    def end(self, wait: bool = True) -> None:
+        """Kill the command and its group; a process that left it may keep the pipes open, which ``wait`` waits for."""
         if self._process is not None:
             self._process.kill()
+        if self._process is not None and wait:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.communicate(timeout=_REAP)
 

@@ -33,6 +33,15 @@ class Chaotic(Checkout):
     project: str = ""
     port: int = 0
 
+    @property
+    def reports(self) -> Path:
+        """The directory of the reports."""
+        return self.project_dir / "reports"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the process environment of a task, with reports of its own."""
+        return super().environment(SLIPWAY_REPORTS_DIR=str(self.reports), **extra)
+
     def ask(self) -> int:
         """Return the status that a client gets from ``back`` through ``front``, 0 without an answer."""
         words = (
@@ -87,6 +96,7 @@ class Chaotic(Checkout):
         """Remove what a test has left, without the code under test."""
         if names := self.helpers():
             docker("rm", "-f", *names, check=False)
+            docker("restart", "--time=1", f"{self.project}-back-1", check=False)  # its network is a new one then
 
 
 def make_chaotic(directory: Path, project: str) -> Chaotic:

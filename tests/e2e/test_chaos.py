@@ -1,17 +1,19 @@
 """Faults in real containers: each is there, is limited to what was asked for, and ends whoever is killed."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from .chaotic import Chaotic, make_chaotic
 from .support import docker, remove, until
 
-TAKES = 90  # seconds
+TAKES = 120  # seconds
 _SIZE = 4 * 2**20  # bytes of the volume `small`
 
 
@@ -158,6 +160,79 @@ def test_faults_are_refused_where_they_must_not_be(chaotic: Chaotic) -> None:
 
 def _nginx(chaotic: Chaotic) -> str:
     return str(chaotic.inspected()["Config"]["Image"])
+
+
+def experiment(chaotic: Chaotic, name: str, *method: dict[str, Any], **more: Any) -> str:
+    """Write an experiment about ``back`` into the library of the stack and return its name."""
+    probe = {"type": "probe", "name": "clients are served", "provider": {"type": "http", "url": "${url}", "timeout": 5}}
+    library = chaotic.project_dir / "chaos"
+    library.mkdir(exist_ok=True)
+    document = {
+        "title": f"{name} of back", "description": "What clients of front see.",
+        "configuration": {"url": f"http://127.0.0.1:{chaotic.port}/", "env": {"type": "env", "key": "SLIPWAY_ENV"}},
+        "steady-state-hypothesis": {"title": "Clients are served", "probes": [{**probe, "tolerance": 200}]},
+        "method": [*method[:1], {**probe, "name": "clients are refused", "tolerance": [502, 504]}, *method[1:]],
+        "rollbacks": [
+            {"type": "action", "name": "end it", "provider": {"type": "process", "path": "inv",
+             "arguments": "chaos.stop --env ${env}"}},
+        ],
+        **more,
+    }  # fmt: skip
+    (library / f"{name}.yaml").write_text(json.dumps(document))
+    return name
+
+
+def injected(fault: str, *words: str) -> dict[str, Any]:
+    arguments = ["chaos.inject", fault, "--service", "back", "--env", "${env}", *words]
+    return {"type": "action", "name": fault, "provider": {"type": "process", "path": "inv", "arguments": arguments}}
+
+
+def wait(seconds: float) -> dict[str, Any]:
+    """Return a probe that sees nothing and takes its time."""
+    return {"type": "probe", "name": "wait", "provider": {"type": "process", "path": "sleep", "arguments": [seconds]}}
+
+
+def test_an_experiment_runs_and_its_journal_says_what_was_seen(chaotic: Chaotic) -> None:
+    name = experiment(chaotic, "cut", injected("cut", "--from", "front", "--for", "10m"))
+    done = chaotic.json("chaos.run", name, "--env", "test", code=5)
+    assert (done["status"], done["steady_state_met"]) == ("completed", {"before": True, "after": False})
+    name = experiment(chaotic, "short", injected("cut", "--from", "front", "--for", "3s"), wait(4))
+    done = chaotic.json("chaos.run", name, "--env", "test")
+    assert (done["deviated"], done["steady_state_met"]) == (False, {"before": True, "after": True})
+    journal = json.loads((chaotic.reports / done["journal"].partition("reports/")[2]).read_text())
+    assert [one["output"]["status"] for one in journal["run"][:2]] == [0, 504]
+    assert journal["experiment"]["title"] == "short of back"
+
+
+def test_a_hypothesis_that_is_not_met_before_lets_nothing_be_done(chaotic: Chaotic) -> None:
+    name = experiment(chaotic, "late", injected("kill"))
+    before = chaotic.inspected()["State"]["StartedAt"]
+    chaotic.inject("cut", "--for", "10m")
+    said = chaotic.inv("chaos.run", name, "--env", "test", code=5).stderr
+    assert "the hypothesis is not met before anything was done: the method did not run" in said
+    chaotic.inv("chaos.stop", "--env", "test")
+    assert chaotic.inspected()["State"]["StartedAt"] == before
+
+
+def test_rollbacks_run_when_somebody_stops_the_experiment(chaotic: Chaotic) -> None:
+    name = experiment(chaotic, "stopped", {**injected("cut", "--for", "10m"), "pauses": {"after": 600}})
+    runner = chaotic.begin("chaos.run", name, "--env", "test")
+    until(lambda: chaotic.ask() == 504, "the cut is there", 60)
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(60) == 130
+    assert chaotic.ask() == 200 and chaotic.helpers() == []
+    journal = json.loads(max(chaotic.reports.glob("*/chaos/journal.json")).read_text())
+    assert (journal["status"], journal["rollbacks"][0]["status"]) == ("interrupted", "succeeded")
+
+
+def test_an_experiment_that_could_not_work_is_refused_before_it_begins(chaotic: Chaotic) -> None:
+    name = experiment(chaotic, "unknown", injected("tickle"))
+    assert "no fault 'tickle'" in chaotic.inv("chaos.run", name, "--env", "test", code=2).stderr
+    code = {"type": "action", "name": "code", "provider": {"type": "python", "module": "os", "func": "getcwd"}}
+    name = experiment(chaotic, "code", code)
+    assert "runs Python code of os" in chaotic.inv("chaos.run", name, "--env", "test", code=3).stderr
+    assert "there is no experiment 'nothing'" in chaotic.inv("chaos.run", "nothing", "--env", "test", code=2).stderr
+    assert chaotic.helpers() == []
 
 
 def test_clean_undoes_faults_before_it_removes_the_containers(stack: Chaotic) -> None:
