@@ -41,6 +41,7 @@ ns = Collection(
         test.telemetry_,
         test.load_,
         test.bench_,
+        chaos.test_chaos,
     ),
     Namespace("scan", scan.all_, scan.code_, scan.dockerfiles_, scan.images_, scan.secrets_, scan.hardening_, scan.db),
     Namespace(

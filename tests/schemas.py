@@ -14,7 +14,7 @@ _SHARED = {
     "security-scan": "scan",
     "test.security": "scan",
     **{f"scan.{kind}": "scan" for kind in ("all", "code", "dockerfiles", "images", "secrets")},
-    **{f"test.{suite}": "test" for suite in ("all", "integration", "smoke", "unit")},
+    **{f"test.{suite}": "test" for suite in ("all", "chaos", "integration", "smoke", "unit")},
     "build.all": "build",
 }
 _OWN = {"build.size", "deploy.history", "deploy.plan", "deploy.status"}

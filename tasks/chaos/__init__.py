@@ -94,3 +94,20 @@ def run_(
     from .inject import Allowed
 
     run(c, experiment, env, allow_python, Allowed(allow_prod, during_deploy), json)
+
+
+@task(
+    name="chaos",
+    help={
+        "env": "environment profile (default: test)",
+        "experiment": "only this experiment of the directory chaos; may be given several times",
+        "json": _JSON,
+    },
+    iterable=["experiment"],
+    auto_shortflags=False,
+)
+def test_chaos(c: Context, env: str = "test", experiment: list[str] | None = None, json: bool = False) -> None:
+    """Run the experiments of the project against a throw-away copy of the stack."""
+    from .library import run
+
+    run(c, env, tuple(experiment or ()), json)

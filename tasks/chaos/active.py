@@ -43,6 +43,18 @@ def stop(project: Project, service: str = "") -> tuple[Active, ...]:
     return tuple(one for one in known if one.state != UNDONE)
 
 
+def forget_copies(project: Project, prefix: str) -> None:
+    """Remove the ended helpers of copies of a project, named with a prefix, whose task was killed before it did so."""
+    for resource in project.engine.owned(injection.PROJECT):
+        helper = project.engine.inspect(resource.id) if resource.kind == "container" else None
+        if (
+            helper
+            and resource.labels[injection.PROJECT].startswith(prefix)
+            and active(resource, helper).state != ACTIVE
+        ):
+            project.engine.remove_container(resource.name)
+
+
 def clear(project: Project) -> None:
     """End the faults of a project whose containers are about to be removed; what cannot be undone goes with them."""
     for one in found(project):

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tasks.chaos.plan.injection import PROJECT
+
 from .chaotic import Chaotic, make_chaotic
-from .support import docker, remove, until
+from .support import copies, docker, remove, until
 
 TAKES = 120  # seconds
 _SIZE = 4 * 2**20  # bytes of the volume `small`
@@ -162,24 +164,33 @@ def _nginx(chaotic: Chaotic) -> str:
     return str(chaotic.inspected()["Config"]["Image"])
 
 
-def experiment(chaotic: Chaotic, name: str, *method: dict[str, Any], **more: Any) -> str:
-    """Write an experiment about ``back`` into the library of the stack and return its name."""
-    probe = {"type": "probe", "name": "clients are served", "provider": {"type": "http", "url": "${url}", "timeout": 5}}
+def experiment(
+    chaotic: Chaotic, name: str, *method: dict[str, Any], url: str = "", tolerated: object = (502, 504)
+) -> str:
+    """Write an experiment about ``back`` into the library of the stack and return its name.
+
+    After the first action of its method it looks whether clients are refused, as is ``tolerated``.
+    """
+    request = {"type": "http", "url": url or f"http://127.0.0.1:{chaotic.port}/", "timeout": 5}
+    probe = {"type": "probe", "name": "clients are served", "tolerance": 200, "provider": request}
     library = chaotic.project_dir / "chaos"
     library.mkdir(exist_ok=True)
+    refused = {**probe, "name": "clients are refused", "tolerance": tolerated}
+    front = {"type": "env", "key": "CHAOS_ADDRESS_FRONT"}
     document = {
         "title": f"{name} of back", "description": "What clients of front see.",
-        "configuration": {"url": f"http://127.0.0.1:{chaotic.port}/", "env": {"type": "env", "key": "SLIPWAY_ENV"}},
-        "steady-state-hypothesis": {"title": "Clients are served", "probes": [{**probe, "tolerance": 200}]},
-        "method": [*method[:1], {**probe, "name": "clients are refused", "tolerance": [502, 504]}, *method[1:]],
-        "rollbacks": [
-            {"type": "action", "name": "end it", "provider": {"type": "process", "path": "inv",
-             "arguments": "chaos.stop --env ${env}"}},
-        ],
-        **more,
+        "configuration": {"env": {"type": "env", "key": "SLIPWAY_ENV"}, "front": front},
+        "steady-state-hypothesis": {"title": "Clients are served", "probes": [probe]},
+        "method": [*method[:1], refused, *method[1:]],
+        "rollbacks": [end_it()],
     }  # fmt: skip
     (library / f"{name}.yaml").write_text(json.dumps(document))
     return name
+
+
+def end_it() -> dict[str, Any]:
+    arguments = "chaos.stop --env ${env}"
+    return {"type": "action", "name": "end it", "provider": {"type": "process", "path": "inv", "arguments": arguments}}
 
 
 def injected(fault: str, *words: str) -> dict[str, Any]:
@@ -193,9 +204,6 @@ def wait(seconds: float) -> dict[str, Any]:
 
 
 def test_an_experiment_runs_and_its_journal_says_what_was_seen(chaotic: Chaotic) -> None:
-    name = experiment(chaotic, "cut", injected("cut", "--from", "front", "--for", "10m"))
-    done = chaotic.json("chaos.run", name, "--env", "test", code=5)
-    assert (done["status"], done["steady_state_met"]) == ("completed", {"before": True, "after": False})
     name = experiment(chaotic, "short", injected("cut", "--from", "front", "--for", "3s"), wait(4))
     done = chaotic.json("chaos.run", name, "--env", "test")
     assert (done["deviated"], done["steady_state_met"]) == (False, {"before": True, "after": True})
@@ -233,6 +241,25 @@ def test_an_experiment_that_could_not_work_is_refused_before_it_begins(chaotic: 
     assert "runs Python code of os" in chaotic.inv("chaos.run", name, "--env", "test", code=3).stderr
     assert "there is no experiment 'nothing'" in chaotic.inv("chaos.run", "nothing", "--env", "test", code=2).stderr
     assert chaotic.helpers() == []
+
+
+def test_the_library_runs_against_a_copy_and_the_stack_itself_is_left_alone(chaotic: Chaotic) -> None:
+    before = chaotic.inspected()["State"]["StartedAt"]
+    for path in (chaotic.project_dir / "chaos").glob("*"):
+        path.unlink()
+    fault, url = injected("stop", "--for", "10m"), "http://${front}:8080/"
+    experiment(chaotic, "good", fault, end_it(), url=url)
+    experiment(chaotic, "bad", fault, end_it(), url=url, tolerated=200)
+    results = {one["name"]: one for one in chaotic.json("test.chaos", code=5)["suites"]}
+    assert {name: one["outcome"] for name, one in results.items()} == {"good": "passed", "bad": "failed"}
+    assert "a probe saw what is not tolerated" in results["bad"]["reason"]
+    journal = json.loads((chaotic.reports / results["bad"]["reports"][0]).read_text())
+    assert journal["steady_states"]["after"]["steady_state_met"] is True
+    assert journal["run"][1]["output"]["status"] in (502, 504)
+    assert copies(chaotic.project) == []
+    assert chaotic.inspected()["State"]["StartedAt"] == before
+    labelled = docker("ps", "-a", "--filter", f"label={PROJECT}", "--format", f'{{{{.Label "{PROJECT}"}}}}').split()
+    assert [name for name in labelled if name.startswith(chaotic.project)] == []
 
 
 def test_clean_undoes_faults_before_it_removes_the_containers(stack: Chaotic) -> None:

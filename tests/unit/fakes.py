@@ -281,7 +281,7 @@ class FakeEngine:
                 for one in world.boxes
                 if (labels := world.labels.get(one.name, ()))
             ]
-        return tuple(one for one in marked if one.labels.get(key) == value) + tuple(
+        return tuple(one for one in marked if one.labels.get(key) == (value or one.labels.get(key, key))) + tuple(
             LabelledResource(kind, one.name, one.name, one.labels)
             for kind, one in found
             if one.labels.get(key) == value

@@ -11,6 +11,7 @@ from tasks.chaos import active, helper, inject
 from tasks.chaos.inject import Allowed, wanted
 from tasks.chaos.plan.active import ACTIVE, LEFT
 from tasks.model.command import Command
+from tasks.model.engine.facts import Container
 from tasks.model.errors import RefusedError
 from tasks.model.lock import HeldLock, Lock
 
@@ -115,6 +116,19 @@ def test_a_fault_in_the_network_of_a_container_that_is_gone_is_gone_too(shop: Fa
     )
     active.sweep(shop)
     assert helpers(shop) == ["shop-web-2-chaos-cut"]
+
+
+def test_ended_helpers_of_copies_are_forgotten_and_no_others(shop: FakeProject) -> None:
+    for name, project, state in (
+        ("a", "shop-chaos-1", "exited"),
+        ("b", "shop-chaos-2", "running"),
+        ("c", "shop", "exited"),
+        ("d", "other-chaos-1", "exited"),
+    ):
+        shop.world.boxes.append(Container(name, name, "", "", "", state))
+        shop.world.labels[name] = (f"slipway.chaos={project}",)
+    active.forget_copies(shop, "shop-chaos-")
+    assert [one.name for one in shop.world.boxes if len(one.name) == 1] == ["b", "c", "d"]
 
 
 def test_stop_ends_only_what_it_is_asked_for(shop: FakeProject) -> None:

@@ -1,0 +1,38 @@
+"""test.chaos: which experiments run, and those of the sample."""
+
+from pathlib import Path
+
+import pytest
+from fake_project import FakeProject
+from fakes import World
+from support import ROOT
+
+from tasks.chaos import library
+from tasks.chaos.experiment import library as experiments
+from tasks.chaos.plan.experiment import check_faults, read
+from tasks.host.project import model
+from tasks.host.reports import Run
+from tasks.model.suite import SKIPPED
+
+SAMPLE = experiments(ROOT / "docker_project")
+ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3"}
+
+
+def test_a_project_without_experiments_skips_them_and_starts_nothing(tmp_path: Path) -> None:
+    project = FakeProject(World(), tmp_path)
+    [result] = library._results(project, Run("1", tmp_path), {})
+    assert (result.outcome, "chaos/*.yaml" in result.reason) == (SKIPPED, True)
+    assert project.world.asked == []
+
+
+def test_the_helper_is_no_experiment() -> None:
+    assert "helper" not in SAMPLE and len(SAMPLE) >= 5
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLE))
+def test_the_experiments_of_the_sample_could_be_run(name: str) -> None:
+    experiment = read(model(SAMPLE[name].read_text(encoding="utf-8")), name, ENVIRONMENT)
+    check_faults(experiment, "test", ("app", "database", "nginx"), name)
+    during = [activity for activity in experiment.method if activity["type"] == "probe"]
+    assert experiment.probes and during and all("tolerance" in activity for activity in during)
+    assert [activity["name"] for activity in experiment.rollbacks] == ["end it"]
