@@ -3,9 +3,11 @@
 from invoke import Context
 
 from ..host.output import emit_json, emit_table, note
+from ..host.profile.settings import settings
 from ..host.project import Project
 from ..model.units import show_duration
 from . import active
+from .experiment import library
 from .plan.faults import FAULTS
 
 
@@ -13,6 +15,8 @@ def run(c: Context, env: str, json: bool) -> None:
     """Report the faults by name; of a named environment also those that are in effect, or left."""
     project = Project(c, env) if env else None
     there = active.found(project) if project else ()
+    where = settings()
+    experiments = {name: where.shown(path) for name, path in library(where.project_dir).items()}
     if json:
         rows = [
             {
@@ -29,6 +33,7 @@ def run(c: Context, env: str, json: bool) -> None:
                 "schema": "slipway/chaos.list/v1",
                 "environment": project.profile.environment if project else None,
                 "faults": rows,
+                "experiments": [{"experiment": name, "file": file} for name, file in experiments.items()],
                 "active": [vars(one) for one in there],
             }
         )
@@ -43,4 +48,6 @@ def run(c: Context, env: str, json: bool) -> None:
         ("FAULT", "DOES", "UNDONE", "--amount", "--from"),
         [(one.name, one.does, one.undone, one.amount or "-", "yes" if one.between else "-") for one in FAULTS],
     )
-    note("inv chaos.list --env NAME shows those in effect")
+    if experiments:
+        note(f"experiments for inv chaos.run: {', '.join(experiments)}")
+    note("inv chaos.list --env NAME shows the faults that are in effect")
