@@ -124,7 +124,7 @@ def _refuse_python(activities: Sequence[Activity], name: str) -> None:
         if activity["provider"]["type"] == PYTHON:
             raise RefusedError(
                 f"{name}: {activity['name']} runs Python code of {activity['provider']['module']}",
-                "read it, and allow it with --allow-python; actions of ours are processes: inv chaos.inject",
+                "read it, and allow it with --allow-python; actions of ours are processes: inv chaos.inject FAULT",
             )
 
 

@@ -10,7 +10,7 @@ PRODUCTION = ("prod", "production", "live")
 def refuse_unnamed(environment: str, task: str) -> None:
     """Raise InputError when no environment is named: a fault is never made in whatever is the default."""
     if not environment:
-        raise InputError(f"{task}: which environment?", f"name it: inv {task} … --env test")
+        raise InputError(f"{task}: which environment?", "name it, such as --env test")
 
 
 def refuse_production(profile: Profile, allowed: bool) -> None:

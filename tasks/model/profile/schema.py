@@ -227,7 +227,7 @@ SLIPWAY = (
         "/srv/ci/trivy-db"),
     Key("SCAN_DB_MAX_AGE", DURATION, "7d", "Age from which the vulnerability database counts as old.", "48h"),
     Key("CHAOS_IMAGE", TEXT, "",
-        "Image of the containers that make faults (`inv chaos.inject`); empty: built from Debian packages.",
+        "Image of the containers that make faults (chaos.inject); empty: built from Debian packages.",
         "registry.example.com/tools/slipway-chaos:1"),
     Key("MONITORING_FILE", TEXT, "",
         "Compose file of the monitoring, relative to the project directory; empty: the project's own "
