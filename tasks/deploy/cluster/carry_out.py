@@ -50,6 +50,7 @@ class ClusterDeployment:
         self._cluster = Cluster(project)
         self._started = time.monotonic()
         self._counts: dict[str, int] = {}
+        self._led: Takeover | None = None  # while Services lead to new Pods and the old ones are as they were
 
     # Forward
 
@@ -79,6 +80,7 @@ class ClusterDeployment:
             if taking.moved:
                 with step(self._report.steps, _CONCLUDE), written_chart(made) as directory:
                     self._verify()
+                    self._led = None
                     upgrade = self._upgrade(f"{fresh.version} by {fresh.operator}", taking)
                     self._cluster.run(helm.conclude(self._cluster, directory, upgrade))
         self._tell_stranded(made)
@@ -103,6 +105,7 @@ class ClusterDeployment:
             if taking.moved:
                 with step(self._report.steps, _CONCLUDE):
                     self._verify()
+                    self._led = None
                     self._cluster.run(command)
         self._tell_stranded(prepared)
         return self._recorded(fresh, prepared)
@@ -146,6 +149,7 @@ class ClusterDeployment:
         if taking.moved:
             with step(self._report.steps, SWITCH):
                 self._verify()
+                self._led = taking
                 persistently(lambda: switch.lead(self._cluster, taking.leading_on()))
         kinds = (WATCH, SETTLE)
         periods = {one.subject: one.seconds for one in prepared.deploy.plan.operations if one.kind in kinds}
@@ -207,6 +211,8 @@ class ClusterDeployment:
         """See to it that the earlier release serves, and return the outcome and what was seen of it."""
         before = prepared.history.serving
         with step(self._report.steps, release_plan.ROLL_BACK):
+            if led := self._led:  # first of all, since clients ask Pods that are not well
+                persistently(lambda: switch.lead(self._cluster, led.leading_back()))
             known = persistently(lambda: History(self._cluster).revisions)
             newest = known[-1] if known else None
             if before and newest and not serves(newest, before.id):

@@ -41,6 +41,7 @@ def test_what_serves_stays_as_it_is_beside_the_new_pods() -> None:
     ]  # fmt: skip
     assert beside[1] == made("blue", port=8000)[1], "its ports too: the old Pods listen there"
     assert change.leading_on() == (made("green", port=9000)[1],)
+    assert change.leading_back() == (made("blue", port=8000)[1],)
     assert change.slots() == {"app": "green"}
 
 

@@ -47,6 +47,10 @@ class Takeover(Record):
         """Return the Services that lead to the Pods of the release that takes over."""
         return tuple(each for each in self.after if self._leads(each))
 
+    def leading_back(self) -> tuple[Fields, ...]:
+        """Return the Services that lead to the Pods of the release that served before."""
+        return tuple(each for each in self.before if self._leads(each))
+
     def scalers(self) -> tuple[Fields, ...]:
         """Return the autoscalers of the Deployments that take over."""
         return of_services(self.after, _SCALER, self.moved)
