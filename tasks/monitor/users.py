@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from .plan.users import mysql_statements, postgres_client, postgres_statements
 
 _ROLE = Path("postgres", "role.sql")
 _LIMIT = 60.0  # seconds: a lock in the database must not stop everything
+_PATIENCE, _AGAIN = 30.0, 1.0  # seconds in which a database that was just started is asked again
+_NO_CONNECTION = 2  # of psql: https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-EXIT-STATUS
+_NO_SERVER = "ERROR 2002"  # of mysql: https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html
 
 
 def with_users(exporters: Iterable[Exporter]) -> tuple[Exporter, ...]:
@@ -30,8 +34,9 @@ def with_users(exporters: Iterable[Exporter]) -> tuple[Exporter, ...]:
 def make(project: Project, stack: Stack, exporter: Exporter, password: str, directory: Path) -> None:
     """Make the user of an exporter, with this password; one that is there gets it.
 
-    ``directory`` is the one of the monitoring's Compose file. A database that does not run is noted, and so is one
-    whose client refuses: the rest of the monitoring does not depend on it.
+    ``directory`` is the one of the monitoring's Compose file. A database that accepts no connections yet is asked again
+    for a while. One that does not run is noted, and so is one whose client refuses: the rest of the monitoring does not
+    depend on it.
     """
     service = stack.service(exporter.service)
     if not service.slipway.client:
@@ -44,10 +49,27 @@ def make(project: Project, stack: Stack, exporter: Exporter, password: str, dire
         return
     try:
         running_container(project, service)
-        project.runner.run(replace(command, stdin=_statements(exporter.kind, password, directory)))
+        _run(project, replace(command, stdin=_statements(exporter.kind, password, directory)))
     except (RefusedError, CommandError) as error:
         note(f"{service.name}: its exporter has no user yet: {error.message}")
         note(f"  hint: inv monitor.up --env {project.profile.environment}, once it runs", level="info")
+
+
+def _run(project: Project, command: Command) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            project.runner.run(command, lambda code, said: _failed(command, code, said))
+            return
+        except CommandError as error:
+            starting = error.exit_code == _NO_CONNECTION or _NO_SERVER in error.output
+            if not starting or time.monotonic() > deadline:
+                raise
+        time.sleep(_AGAIN)
+
+
+def _failed(command: Command, code: int, said: str) -> CommandError:
+    return CommandError(f"{command.title} failed with exit code {code}", code, output=said)
 
 
 def _command(project: Project, service: Service, kind: str) -> Command:

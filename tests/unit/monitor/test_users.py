@@ -3,8 +3,17 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from tasks.host.project import Project
+from tasks.model.command import Command
+from tasks.model.errors import CommandError
 from tasks.model.stack.presets.redis import password_command
+from tasks.monitor import users
 from tasks.monitor.plan.scram import verifier
 from tasks.monitor.plan.users import (
     MYSQL_CLIENT,
@@ -66,3 +75,40 @@ def test_a_password_is_found_in_the_secret_that_was_written() -> None:
 
 def test_only_the_client_of_the_preset_knows_the_password_of_redis() -> None:
     assert password_command(("redis-cli",)) == ()
+
+
+class Starting:
+    """A database that refuses its client so many times, with an exit code and the client's last words."""
+
+    def __init__(self, *refusals: tuple[int, str]) -> None:
+        self.refusals, self.asked = list(refusals), 0
+
+    def run(self, _: Command, explain: Callable[[int, str], CommandError]) -> None:
+        self.asked += 1
+        if self.refusals:
+            raise explain(*self.refusals.pop(0))
+
+
+def made(database: Starting) -> None:
+    users._run(cast(Project, SimpleNamespace(runner=database)), Command(("psql",)))
+
+
+@pytest.mark.parametrize("refusal", [(2, ""), (1, "ERROR 2002 (HY000): Can't connect to local server")])
+def test_a_database_that_was_just_started_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, refusal: tuple[int, str]
+) -> None:
+    monkeypatch.setattr(users, "_AGAIN", 0.0)
+    database = Starting(refusal, refusal)
+
+    made(database)
+
+    assert database.asked == 3
+
+
+def test_a_client_that_is_refused_is_not_asked_again() -> None:
+    database = Starting((3, "ERROR: permission denied"))
+
+    with pytest.raises(CommandError, match="exit code 3"):
+        made(database)
+
+    assert database.asked == 1
