@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 from ..host.project import Project
-from ..model.errors import RefusedError, SlipwayError
+from ..reconcile import state
 from .plan.memory import Memory, Orders, memory_from, orders_from
 
-GITOPS_LABEL, _DOCUMENT = "slipway.gitops", "slipway.gitops.document"
+GITOPS_LABEL = "slipway.gitops"
 _MEMORY, _ORDERS = "memory", "orders"
 
 
@@ -42,41 +42,29 @@ def _read(project: Project, kind: str) -> Any:
         cluster = Cluster(project)
         raw = cluster.read("get", "configmap", _on_cluster(cluster.release, kind), missing="null")
         text = ((raw or {}).get("data") or {}).get(kind, "")
-    else:
-        image = project.engine.image(f"{_repository(project)}:{kind}")
-        text = image.labels.get(_DOCUMENT, "") if image else ""
-    try:
-        return json.loads(text or "null")
-    except ValueError:
-        return None
+        try:
+            return json.loads(text or "null")
+        except ValueError:
+            return None
+    return state.read_document(project, _reference(project, kind), GITOPS_LABEL)
 
 
 def _write(project: Project, kind: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     if project.clustered:
         from ..kube.live.cluster import Cluster
 
         cluster = Cluster(project)
+        text = json.dumps(document, separators=(",", ":"), sort_keys=True)
         about = {"name": _on_cluster(cluster.release, kind)}
         made = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {kind: text}})
         options = ("--server-side", "--force-conflicts", "--field-manager", "slipway-gitops", "--filename", "-")
         cluster.silently(cluster.kubectl("apply", *options, stdin=made, reason="what the GitOps agent remembers"))
         return
-    reference = f"{_repository(project)}:{kind}"
-    before = project.engine.image(reference)
-    labels = {GITOPS_LABEL: project.stack.project, _DOCUMENT: text}
-    project.engine.data.keep(_repository(project), kind, {kind: b""}, labels)
-    if before:
-        try:
-            project.engine.remove_image(before.id)
-        except RefusedError:  # the engine does not answer
-            raise
-        except SlipwayError:
-            return  # it stays without a name
+    state.write_document(project, _reference(project, kind), GITOPS_LABEL, document)
 
 
-def _repository(project: Project) -> str:
-    return f"{project.stack.project}-gitops"
+def _reference(project: Project, kind: str) -> str:
+    return f"{project.stack.project}-gitops:{kind}"
 
 
 def _on_cluster(release: str, kind: str) -> str:
