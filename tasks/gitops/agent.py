@@ -134,7 +134,7 @@ class Agent:
         except StoppedError:
             raise
         except SlipwayError as error:
-            self._remember(memory, memory.with_problem(error.message, _now(), memory.held))
+            self._remember(memory, memory.with_problem(error.message, timestamp(), memory.held))
             raise
         decided = decision.decide(seen)
         if decided.action == decision.LOOK:
@@ -177,7 +177,7 @@ class Agent:
         busy = _busy(project) or ("" if now else "another release serves since the agent has looked")
         if busy:
             return AgentDecision(decision.WAIT, seen.tip, busy, "the agent looks again")
-        healing = Healing(config.heal, config.heal_max, _now(-config.heal_window), config.heal_window_text)
+        healing = Healing(config.heal, config.heal_max, timestamp(-config.heal_window), config.heal_window_text)
         return decision.about_drift(replace(seen, drift=found, healable=healable), decided, healing)
 
     def _checked_out(self, commit: str) -> deploys.Checkout:
@@ -203,7 +203,7 @@ class Agent:
         if healing and attempt.outcome == REFUSED:
             return self._hold(memory, AgentDecision(decision.WAIT, commit, f"not healed: {attempt.reason}"))
         state, words = _status_of(attempt, healing)
-        known = memory.after(attempt, healing, _now(-self._config.heal_window))
+        known = memory.after(attempt, healing, timestamp(-self._config.heal_window))
         if not attempt.good:
             known = known.with_problem(f"{attempt.outcome}: {attempt.reason}", attempt.at, commit)
         known = self._told(known, commit, state, words)
@@ -213,7 +213,7 @@ class Agent:
     def _hold(self, memory: Memory, decided: AgentDecision) -> Looked:
         """Do nothing about the environment, remember why, and tell it."""
         problem = "" if decided.action == decision.SYNCED else decided.reason
-        known = memory.with_problem(problem, _now(), decided.commit if problem else "")
+        known = memory.with_problem(problem, timestamp(), decided.commit if problem else "")
         if problem and problem != memory.problem and decided.action in (decision.WAIT, decision.DRIFT):
             note(problem, WARNING)
         # A success that was told stays as it was worded: only something else is told.
@@ -258,7 +258,7 @@ def _running(project: Project) -> tuple[bool, bool]:
 
 def _attempt(project: Project, commit: str, ended: DeployEnd) -> Attempt:
     now = serving(releases(project))
-    return Attempt(commit, ended.outcome, _now(), now.id if now else 0, ended.reason)
+    return Attempt(commit, ended.outcome, timestamp(), now.id if now else 0, ended.reason)
 
 
 def _status_of(attempt: Attempt, healed: bool) -> tuple[str, str]:
@@ -299,5 +299,6 @@ def _show(project: Project, config: Configuration) -> None:
     project.runner.run(deploys.deploying(project, deploys.checkout(project, clone)))
 
 
-def _now(shift: float = 0.0) -> str:
+def timestamp(shift: float = 0.0) -> str:
+    """Return the time, so many seconds later, as the memory of an agent has it."""
     return (datetime.now(UTC) + timedelta(seconds=shift)).strftime(_FORM)

@@ -109,10 +109,16 @@ def deploying(project: Project, seen: Checkout, plan: Path | None = None) -> Com
     return _inv(project, seen, f"deploy.{project.profile.environment}", "--yes", "--json", *only)
 
 
-def _inv(project: Project, seen: Checkout, *words: str, seconds: float | None = None) -> Command:
+def program(project: Project) -> tuple[str, ...]:
+    """Return the words that start this Slipway, not that of a commit."""
     home = project.settings.home
-    program = (sys.executable, str(home / "tasks" / "cli" / "program.py"), "--search-root", str(home))
-    return Command((*program, *words), env=seen.env, cwd=str(seen.root), tied=True, grace=_WAY_BACK, timeout=seconds)
+    return (sys.executable, str(home / "tasks" / "cli" / "program.py"), "--search-root", str(home))
+
+
+def _inv(project: Project, seen: Checkout, *words: str, seconds: float | None = None) -> Command:
+    return Command(
+        (*program(project), *words), env=seen.env, cwd=str(seen.root), tied=True, grace=_WAY_BACK, timeout=seconds
+    )
 
 
 def deploy(project: Project, seen: Checkout, plan: Path | None = None) -> DeployEnd:

@@ -1,6 +1,5 @@
 """Writes the systemd unit of an agent."""
 
-import sys
 from pathlib import Path
 
 from ..host import lock
@@ -10,7 +9,7 @@ from ..host.profile.text_files import replace_text
 from ..host.project import Project
 from ..model.errors import RefusedError
 from .configuration import configuration
-from .deploys import INSIDE, OUTSIDE
+from .deploys import INSIDE, OUTSIDE, program
 from .plan.unit import unit
 
 
@@ -18,12 +17,11 @@ def install(project: Project, user: str, out: str) -> None:
     """Print the unit, or write it to a file; raises InputError where the agent would not work."""
     configuration(project)
     where, name = project.settings, project.profile.environment
-    program = (sys.executable, str(where.home / "tasks" / "cli" / "program.py"), "--search-root", str(where.home))
     env = {f"SLIPWAY_{key.upper()}": str(getattr(where, key)) for key in (*INSIDE, *OUTSIDE)}
     if section_of(where.root) is not None:
         env["SLIPWAY_ROOT"] = str(where.root)
     text = unit(
-        f"{name} ({project.stack.project})", (*program, "gitops.run", "--env", name), str(where.root),
+        f"{name} ({project.stack.project})", (*program(project), "gitops.run", "--env", name), str(where.root),
         user or lock.operator(), env,
     )  # fmt: skip
     if not out or project.runner.dry:

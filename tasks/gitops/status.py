@@ -1,7 +1,6 @@
 """Shows what the agent of an environment does, and lets people tell it to stop or go on."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from ..host import lock
 from ..host.output import emit_json, emit_table, note
@@ -9,11 +8,9 @@ from ..host.project import Project
 from ..model.lock import AGENT, HeldLock
 from ..release.plan.release import serving
 from . import stored
-from .agent import releases
+from .agent import releases, timestamp
 from .plan import decision, shown
 from .plan.memory import Orders
-
-_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def status(project: Project, json: bool) -> None:
@@ -21,7 +18,7 @@ def status(project: Project, json: bool) -> None:
     held = _agent(project)
     document = shown.document(
         project.profile, stored.memory(project), stored.orders(project), held, serving(releases(project)),
-        _moment(-project.profile.duration("GITOPS_HEAL_WINDOW")),
+        timestamp(-project.profile.duration("GITOPS_HEAL_WINDOW")),
     )  # fmt: skip
     if json:
         emit_json(document)
@@ -39,7 +36,7 @@ def suspend(project: Project, reason: str) -> None:
     if before.suspended:
         note(f"the agent of {name} is suspended already, since {before.suspended} by {before.by}")
         return
-    given = replace(before, suspended=_moment(), by=lock.user_at_host(), reason=reason)
+    given = replace(before, suspended=timestamp(), by=lock.user_at_host(), reason=reason)
     _order(project, given, f"the agent of {name} does nothing from now on; a deploy that runs goes on")
 
 
@@ -69,7 +66,3 @@ def _agent(project: Project) -> HeldLock | None:
         leases.use(project)
     held, stale = lock.left(project, scope=AGENT)
     return None if stale else held
-
-
-def _moment(shift: float = 0.0) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=shift)).strftime(_FORM)

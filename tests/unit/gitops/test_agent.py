@@ -78,9 +78,9 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment
     monkeypatch.setattr(deploys, "deploy", made.deploy)
     monkeypatch.setattr(deploys, "drift", lambda *_: (made.drift, bool(made.drift)))
     monkeypatch.setattr(agent, "_busy", lambda _: "")
-    real, seconds = agent._now, itertools.count()
+    real, seconds = agent.timestamp, itertools.count()
     # A real deploy takes longer than a second, in which an attempt is not told from the next one.
-    monkeypatch.setattr(agent, "_now", lambda shift=0.0: real(next(seconds) + shift))
+    monkeypatch.setattr(agent, "timestamp", lambda shift=0.0: real(next(seconds) + shift))
     yield made
 
 
