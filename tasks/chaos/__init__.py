@@ -108,6 +108,6 @@ def run_(
 )
 def test_chaos(c: Context, env: str = "test", experiment: list[str] | None = None, json: bool = False) -> None:
     """Run the experiments of the project against a throw-away copy of the stack."""
-    from .library import run
+    from .suite import run
 
     run(c, env, tuple(experiment or ()), json)

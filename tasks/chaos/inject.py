@@ -9,9 +9,9 @@ from ..host import lock
 from ..host.forwarding import signals_postponed
 from ..host.output import WARNING, note
 from ..host.project import Project
+from ..host.readiness import inspected
 from ..model.command import Command
 from ..model.compose import docker_env
-from ..model.engine.facts import Container
 from ..model.errors import InputError, RefusedError, SlipwayError
 from ..model.quoting import quoted
 from ..model.record import Record
@@ -50,7 +50,7 @@ def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) ->
     if wanted.source:
         project.stack.service(wanted.source)
     safety.refuse_during_deploy(*lock.left(project), allowed.deploy)
-    planned = injection.planned(project.stack.project, wanted, _containers(project))
+    planned = injection.planned(project.stack.project, wanted, inspected(project, project.stack.project))
     for line in injection.blast(planned):
         project.runner.show(line) if project.runner.dry else note(line)
     if project.runner.dry:
@@ -85,12 +85,6 @@ def wanted(name: str, service: str, seconds: str, amount_: str, source: str, pat
         raise InputError(f"{name}: of which service?", "--service NAME")
     lasts = 0.0 if kind.momentary else duration(seconds, "--for")
     return FaultRequest(kind, service, lasts, amount(kind, amount_), source, path)
-
-
-def _containers(project: Project) -> tuple[Container, ...]:
-    """Return the containers of the project with all details: a listing has no mounts of tmpfs, and no shared ones."""
-    inspected = (project.engine.inspect(one.id) for one in project.engine.containers(project.stack.project))
-    return tuple(one for one in inspected if one is not None)
 
 
 def _socket(project: Project) -> str:

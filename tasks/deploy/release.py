@@ -11,6 +11,7 @@ from ..db import backup
 from ..host.forwarding import signals_ignored, signals_postponed
 from ..host.output import WARNING, mask_secrets, note
 from ..host.project import Project, model
+from ..host.readiness import inspected
 from ..host.steps import step
 from ..host.story.story import current_step
 from ..host.story.story import step as story_step
@@ -261,10 +262,7 @@ class Deployment:
             volume for container in project.engine.containers(project.stack.project) for volume in container.volumes
         }
         source = Source(project.profile, project.cwd)
-        inspected = [
-            project.engine.inspect(container.id) for container in project.engine.containers(project.stack.project)
-        ]
-        seconds = time_limit(container.grace for container in inspected if container)
+        seconds = time_limit(container.grace for container in inspected(project, project.stack.project))
         down = source.compose("down", "--remove-orphans", reason="nothing ran before", seconds=seconds)
         with story_step("remove what this deploy made"):
             project.runner.run(down)

@@ -18,6 +18,12 @@ _LOG_LINES = 15
 _SETTLE = 1.0  # seconds
 
 
+def inspected(project: Project, name: str) -> tuple[Container, ...]:
+    """Return the containers of a Compose project with all details, which a listing does not have."""
+    found = (project.engine.inspect(listed.id) for listed in project.engine.containers(name))
+    return tuple(container for container in found if container is not None)
+
+
 def restart_loop(project: Project, containers: Iterable[Container], names: Sequence[str]) -> str:
     """Return in words which of these containers is in a restart loop, "" for none."""
     suspect = [container for container in containers if container.name in names and container.health != "healthy"]

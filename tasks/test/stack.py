@@ -104,9 +104,7 @@ class Throwaway:
 
     def containers(self) -> tuple[Container, ...]:
         """Return the stack's containers with all details (a listing does not have them)."""
-        engine = self.project.engine
-        inspected = (engine.inspect(listed.id) for listed in engine.containers(self.copy.name))
-        return tuple(container for container in inspected if container is not None)
+        return readiness.inspected(self.project, self.copy.name)
 
     def up(self) -> None:
         """Start the stack and wait until it is ready; raises StackError with the logs of its services."""
@@ -131,9 +129,14 @@ class Throwaway:
         if project.runner.dry:
             return
         left = max(timeout - (time.monotonic() - started), 1.0)
-        state = project.engine.watch.wait(self.copy.name, lambda containers: verdict(self.stack, containers), left)
+        state = self.await_ready(left)
         if state != "ready" or readiness.wait_until_settled(project, self.stack) != "ready":
             raise self._error(late if state == "timeout" else "")
+
+    def await_ready(self, seconds: float) -> str:
+        """Wait until all services are ready; return ``ready``, ``timeout``, or what is wrong with a container."""
+        watch = self.project.engine.watch
+        return watch.wait(self.copy.name, lambda containers: verdict(self.stack, containers), seconds)
 
     def _error(self, reason: str, compose_messages: Sequence[str] = ()) -> StackError:
         """Return the error for a stack that did not come up, with the logs of the containers at fault.

@@ -7,20 +7,20 @@ from fake_project import FakeProject
 from fakes import World
 from support import ROOT
 
-from tasks.chaos import library
-from tasks.chaos.experiment import library as experiments
+from tasks.chaos import suite
+from tasks.chaos.experiment import library
 from tasks.chaos.plan.experiment import check_faults, read
 from tasks.host.project import model
 from tasks.host.reports import Run
 from tasks.model.suite import SKIPPED
 
-SAMPLE = experiments(ROOT / "docker_project")
+SAMPLE = library(ROOT / "docker_project")
 ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3"}
 
 
 def test_a_project_without_experiments_skips_them_and_starts_nothing(tmp_path: Path) -> None:
     project = FakeProject(World(), tmp_path)
-    [result] = library._results(project, Run("1", tmp_path), {})
+    [result] = suite._results(project, Run("1", tmp_path), {})
     assert (result.outcome, "chaos/*.yaml" in result.reason) == (SKIPPED, True)
     assert project.world.asked == []
 

@@ -11,7 +11,6 @@ from ..host.project import Project
 from ..host.reports import Run, new_run, planned_run
 from ..model.errors import InputError, SlipwayError
 from ..model.stack.readiness import longest_health_timeout
-from ..model.stack.verdict import verdict
 from ..model.suite import FAILED, PASSED, SKIPPED, SuiteResult
 from ..sandbox import container
 from ..test import report
@@ -92,4 +91,4 @@ def _one(stack: Throwaway, run: Run, name: str, path: Path) -> SuiteResult:
 def _settled(stack: Throwaway) -> None:
     """Wait until all services of the copy are ready; what is not, the hypothesis of the experiment finds."""
     limit = longest_health_timeout(stack.stack.services.values(), stack.project.profile)
-    stack.project.engine.watch.wait(stack.copy.name, lambda containers: verdict(stack.stack, containers), limit)
+    stack.await_ready(limit)
