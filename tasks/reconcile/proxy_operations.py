@@ -24,15 +24,9 @@ class ProxyOperations:
     def _front(self) -> Proxy | None:
         return find_proxy(self._thread.project, self._stack)
 
-    def _switch(
-        self, front: Proxy, service: str, aim: ProxyTarget, again: bool = False, seconds: float = 0.0
-    ) -> Draining:
-        project = self._thread.project
+    def _switch(self, front: Proxy, service: str, aim: ProxyTarget, again: bool = False) -> Draining:
         with self._lock:  # the proxy checks all its files: a bad one would look like the fault of every thread
-            old = lead_proxy(project, self._source, self._stack, front, service, aim, again)
-            if old:
-                project.engine.watch.pause(seconds)
-            return old
+            return lead_proxy(self._thread.project, self._source, self._stack, front, service, aim, again)
 
     def point(self, operation: Operation) -> None:
         """Point the proxy to other containers of a service; its old workers are drained later, by ``drain``."""
@@ -41,7 +35,7 @@ class ProxyOperations:
         if operation.aim.coming:
             self._led[operation.subject] = tuple(operation.aim.containers)
         if front := self._front():
-            old = self._switch(front, operation.subject, operation.aim, operation.begun, operation.seconds)
+            old = self._switch(front, operation.subject, operation.aim, operation.begun)
             self._draining.setdefault(operation.subject, []).extend(old)
 
     def back(self, service: str) -> None:

@@ -22,7 +22,8 @@ def assert_taken_back(lean: Lean, step: str, reason: str, crashes: bool = False,
     before = lean.running()
     with load(lean.api, 40) as requests:
         result = lean.inv("deploy.dev", "--json", code=4, **extra)
-    assert [line for line in requests.failures if not (crashes and line.endswith("status 502"))] == []
+    lost = [line for line in requests.failures if not (crashes and line.endswith("status 502"))]
+    assert lost == [], lean.proxy_errors()
     assert len(requests.failures) <= _IN_FLIGHT
     assert lean.running() == before
     assert lean.answer() == lean.now

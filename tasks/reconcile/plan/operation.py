@@ -33,7 +33,7 @@ class Operation(Record):
       numbers of the operations that have to be done first.
     - ``undo``: containers that it creates and that have to be removed if it fails half way.
     - ``counts``: how many containers each service has afterwards.
-    - ``seconds``: how long it waits at most; for POINT, how long the proxy gets before it is pointed elsewhere.
+    - ``seconds``: how long it waits at most.
     - ``aim``: the containers that the proxy is pointed to. ``share``: the percentage of requests that new containers
       get from a WEIGHT on, or while they are watched; 0 for all.
     - ``against``: the old containers that new ones are compared with by numbers while they are watched, none: they are

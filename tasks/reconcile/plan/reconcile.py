@@ -19,7 +19,7 @@ from ...model.engine.facts import Container
 from ...model.stack import extension
 from ...model.stack.extension import JOBS
 from ...model.stack.stack import Service
-from ...model.stack.upstream import ProxyTarget, has_pattern, serving_containers
+from ...model.stack.upstream import has_pattern, serving_containers
 from .bring_up import bring_up_operations, names_after
 from .desired import Desired
 from .difference import Policy, service_change
@@ -32,7 +32,6 @@ from .operation import (  # fmt: skip
     BUILD,
     CREATE,
     NAME,
-    POINT,
     PULL,
     RECREATE,
     RELOAD,
@@ -58,7 +57,6 @@ from .operation import (  # fmt: skip
 from .resources import NEW_CONTAINERS, blocking_containers, compare_resources, leaving_containers, with_dependents
 from .rollout import levels
 from .rollout_operations import (
-    NAME_REFRESH,
     container_names,
     follow_operations,
     has_health_check,
@@ -66,6 +64,7 @@ from .rollout_operations import (
     rollout_operations,
     scale_operations,
     seed_operations,
+    started_proxy_operations,
     unknown_ports,
     without_shares,
 )
@@ -304,9 +303,7 @@ class _Reconciler:
                 names = self._names_afterwards(service, changes[service.name])
                 if names and set(names) != set(serving_containers(text, service.name)):
                     why = (f"{', '.join(proxies)} did not run",)
-                    self._add(
-                        *(POINT, service.name), services=(service.name,), names=names, cause=why,
-                        aim=ProxyTarget(names), seconds=NAME_REFRESH)  # fmt: skip
+                    self._operations += started_proxy_operations(service, self._observed, self._stack, names, why)
 
     def _proxies(self) -> list[Service]:
         return [service for service in self._stack.services.values() if service.slipway.proxy.upstreams]

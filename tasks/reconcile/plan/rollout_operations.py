@@ -63,7 +63,9 @@ class _Rollout:
         text = observed.upstreams.get(service.name, "")
         self.front = bool(observed.front) and (service.by_proxy or has_pattern(text, service.name))
         self.named, self.canaries = serving_containers(text, service.name), canary_containers(text)
-        self._told = named_servers(text) - {service.name}
+        self._told, self._leads = named_servers(text) - {service.name}, self.named
+        running = observed.running(service.name)
+        self._reached = {container.name for container in running if is_reached(observed, container)}
         self.shares: tuple[int, ...] = ()
         self.judged: float | None = None  # by numbers, for which the watch takes so many seconds at least
         self.operations: list[Operation] = []
@@ -82,15 +84,19 @@ class _Rollout:
         """Point the proxy to ``names``, with ``backups`` if these fail; ``coming`` are only announced.
 
         ``again``: reload the proxy even if its file does not change, since a killed deploy may have written the file
-        without a reload. If the proxy knew none of ``names`` before, it gets NAME_REFRESH seconds: until it has
-        resolved them the service's own name serves, and a reload for another service would drop that one as well.
+        without a reload. If the proxy knew none of ``names`` before, they are announced first, while others serve: on a
+        reload nginx keeps the address of a server only if it was one before, and that of a backup only if it was a
+        backup, so until it had resolved the new names it would have nowhere to lead to, and answer 502.
+        https://github.com/nginx/nginx/blob/master/src/http/modules/ngx_http_upstream_zone_module.c (preresolve)
         """
-        if self.front:
-            seconds = 0.0 if self._told & {*names} else NAME_REFRESH
-            self.add(
-                POINT, names, aim=ProxyTarget(tuple(names), tuple(backups), tuple(coming)), begun=again, seconds=seconds
-            )
-            self._told = frozenset((*names, *backups, *coming))
+        if not self.front:
+            return
+        serves = not self._leads or self._reached & {*self._leads}  # the service's name, or a container
+        if names and serves and not self._told & {*names}:
+            self.add(POINT, self._leads, aim=ProxyTarget(self._leads, coming=tuple(names)), begun=again)
+            self.rest(NAME_REFRESH)
+        self.add(POINT, names, aim=ProxyTarget(tuple(names), tuple(backups), tuple(coming)), begun=again)
+        self._told, self._leads = frozenset((*names, *backups, *coming)), tuple(names)
 
     def share_out(self, names: Sequence[str], canaries: Sequence[str], allowed: int) -> None:
         """Let the proxy give ``canaries`` each of the ``shares`` of the requests in turn, and ``names`` the others."""
@@ -133,9 +139,7 @@ class _Rollout:
         if not self.front:
             return
         unknown = [name for name in names if name not in self._told]
-        running = self._observed.running(self._service.name)
-        reached = {container.name for container in running if is_reached(self._observed, container)}
-        usable = [name for name in self.named if name in reached]
+        usable = [name for name in self.named if name in self._reached]
         if unknown and usable:
             self.point([name for name in usable if name in names] or usable, backups=unknown)
             self.rest(NAME_REFRESH)
@@ -341,6 +345,16 @@ def follow_operations(service: Service, change: Change, observed: Observed, stac
     restarted = change.action in (CREATE, RECREATE, START, RESTART)
     if restarted or set(names) != set(rollout.named):
         rollout.point(names, again=restarted)  # the same names have new addresses
+    return rollout.operations
+
+
+def started_proxy_operations(
+    service: Service, observed: Observed, stack: Stack, names: Sequence[str], causes: tuple[str, ...]
+) -> list[Operation]:
+    """Return the operations that point a proxy that was just started to ``names``."""
+    rollout = _Rollout(service, observed, stack, f"{POINT} {service.name}", causes)
+    rollout.front = True
+    rollout.point(names)
     return rollout.operations
 
 

@@ -405,3 +405,7 @@ def test_a_proxy_that_starts_is_pointed_to_the_serving_containers() -> None:
     [point] = [operation for operation in made.operations if operation.kind == "point proxy"]
     assert point.names == ("shop-web-1",)
     assert lines(made).index("start front") < lines(made).index("point proxy web")
+    first = planned(shop(), *running(front={"state": "exited"}), upstreams={"web": "server web:80;\n"})
+    aims = [operation.aim for operation in first.operations if operation.aim]
+    assert [(*aim.containers, *aim.coming) for aim in aims] == [("shop-web-1",), ("shop-web-1",)]
+    assert aims[0].coming, "the service's name serves until the proxy has resolved the other"

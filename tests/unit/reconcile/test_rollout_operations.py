@@ -175,7 +175,7 @@ def test_what_is_left_of_a_canary_that_was_killed_is_taken_back_first() -> None:
 
 def test_a_proxy_that_knows_only_the_service_name_is_first_pointed_to_the_serving_containers() -> None:
     lines = shown(way(runs(old(), file=PATTERN), wanted(), smoke=True))
-    assert lines == ["point proxy 1", "drain", *TAKE_OVER]
+    assert lines == ["point proxy  +1", "rest", "point proxy 1", "drain", *TAKE_OVER]
 
 
 def test_without_a_proxy_there_is_nothing_to_point_and_nothing_to_ask() -> None:
@@ -352,16 +352,19 @@ def test_a_proxy_is_pointed_to_recreated_containers_at_once() -> None:
     assert follow_operations(web, change, runs(file=PATTERN), to.stack) == []
 
 
-def test_the_proxy_gets_time_to_resolve_new_names_before_it_is_pointed_elsewhere() -> None:
+def test_new_names_are_announced_before_the_proxy_leads_to_them_and_their_predecessor_serves_till_then() -> None:
     release = wanted()
     change = Change("web", "recreate", ("image changed",))
 
-    def points(file: str) -> list[tuple[tuple[str, ...], float]]:
+    def points(file: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         operations = rollout_operations(release.stack.service("web"), change, runs(old(), file=file), release, Policy())
-        return [(tuple(operation.aim.containers), operation.seconds) for operation in operations if operation.aim]
+        return [
+            (tuple(operation.aim.containers), tuple(operation.aim.coming)) for operation in operations if operation.aim
+        ]
 
-    first = points(PATTERN)
-    assert first[0] == (("shop-web-1",), 1.0), "its own name alone was led to"
-    later = points(leading("shop-web-1"))
-    assert first[1:] == later
-    assert [seconds for _, seconds in later] == [0.0] * len(later), "the new ones are told of before they serve"
+    first, later = points(PATTERN), points(leading("shop-web-1"))
+    assert first == [((), ("shop-web-1",)), (("shop-web-1",), ()), *later], "its own name serves until 1 is known"
+    known: set[str] = {"shop-web-1"}
+    for led, coming in later:
+        assert known & {*led}
+        known |= {*coming}
