@@ -64,7 +64,9 @@ def started(nodes: int = 1, grace: int = GRACE) -> Iterator["Cluster"]:
         try:
             word, *rest = supervisor.stdout.readline().split() or [""]
             assert word == READY, "the cluster did not start: its supervisor has said why"
-            yield Cluster(Layout(Path(rest[0]), components.directory(), int(rest[1]), nodes, grace), supervisor)
+            yield Cluster(
+                Layout(Path(rest[0]), components.KUBERNETES.directory(), int(rest[1]), nodes, grace), supervisor
+            )
         finally:
             supervisor.stdin.close()
     assert supervisor.returncode == 0

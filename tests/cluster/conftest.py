@@ -20,7 +20,7 @@ _BUILD = 1800  # seconds that the first test may take, where nothing has been bu
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of the cluster time for the build."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and not components.built():
+        if Path(__file__).parent in item.path.parents and not components.KUBERNETES.built():
             item.add_marker(pytest.mark.timeout(_BUILD))
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from . import archive, components, groups, manifests, pki, settings
 from .layout import COMPONENTS, FIRST, LAST, PAUSE, Layout, Node
 from .node import BRIDGE, LINKED, STARTED
+from .programs import locked
 
 READY, KILL, START, DONE = "ready", "kill", "start", "done"
 _PREFIX = "slipway-cluster-"  # of directories; the rest is the id of their process, and something drawn
@@ -48,10 +49,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, which closes our stdin
-    programs = components.build()
+    programs = components.KUBERNETES.build()
     machines: Machines = {}
     with contextlib.ExitStack() as made:
-        with components.locked("supervisor"):  # until our addresses and our directory can be seen
+        with locked("supervisor"):  # until our addresses and our directory can be seen
             remove_stale()
             layout = _layout(programs, *map(int, sys.argv[1:]))
             made.callback(_remove, layout.directory)

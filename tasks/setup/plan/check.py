@@ -48,7 +48,8 @@ _PAIR = ("--numprocesses=2", "--dist=worksteal")
 class CheckStep:
     """A step of ``inv check``; a ``fast`` step needs no engine. ``report`` is the JUnit file that it writes, if any.
 
-    ``needs`` names the programs without which the step is left out, a key of PROGRAMS; it needs root as well.
+    ``needs`` names the programs without which the step is left out, a key of PROGRAMS; it needs root as well. A step
+    ``on_request`` runs only when it is asked for by its name.
     """
 
     name: str
@@ -56,6 +57,7 @@ class CheckStep:
     fast: bool = True
     report: str = ""
     needs: str = ""
+    on_request: bool = False
 
 
 def steps(root: str, dockerfiles: Sequence[str], reports: str) -> tuple[CheckStep, ...]:
@@ -65,10 +67,10 @@ def steps(root: str, dockerfiles: Sequence[str], reports: str) -> tuple[CheckSte
     def module(*words: str) -> Command:
         return Command((python, "-m", *words), cwd=root)
 
-    def tests(name: str, *words: str, fast: bool = True, needs: str = "") -> CheckStep:
+    def tests(name: str, *words: str, fast: bool = True, needs: str = "", on_request: bool = False) -> CheckStep:
         report = f"{reports}/{name}.xml"
         command = module("pytest", f"tests/{name}", "-q", f"--junit-xml={report}", *words)
-        return CheckStep(name, command, fast, report, needs)
+        return CheckStep(name, command, fast, report, needs, on_request)
 
     return (
         CheckStep("format", module("ruff", "format", "--check", "tasks", "tests")),
@@ -82,6 +84,8 @@ def steps(root: str, dockerfiles: Sequence[str], reports: str) -> tuple[CheckSte
         tests("contract", *_BY_FILE, fast=False),
         tests("e2e", *_SPREAD, fast=False),
         tests("life", *_BY_STACK, fast=False),
+        # What runs beside a cluster takes 20 CPU-minutes to build.
+        tests("platforms", fast=False, needs=CLUSTER_TESTS, on_request=True),
     )
 
 
@@ -108,7 +112,9 @@ def select(steps: Sequence[CheckStep], fast: bool, only: Sequence[str]) -> tuple
     for name in only:
         if name not in names:
             raise InputError(f"no check {name!r}", f"there are: {', '.join(names)}")
-    return tuple(step for step in steps if (step.name in only if only else step.fast or not fast))
+    if only:
+        return tuple(step for step in steps if step.name in only)
+    return tuple(step for step in steps if not step.on_request and (step.fast or not fast))
 
 
 def slowest(reports: Mapping[str, JUnitReport]) -> tuple[tuple[str, str, str], ...]:

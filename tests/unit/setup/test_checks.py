@@ -23,9 +23,8 @@ STEPS = check.steps("/house", ("app/Dockerfile",), "/house/reports/check")
 def test_each_step_of_tests_writes_a_report_of_its_own() -> None:
     reports = {step.name: step.report for step in STEPS if step.report}
 
-    assert reports == {
-        name: f"/house/reports/check/{name}.xml" for name in ("unit", "model", "contract", "e2e", "life", "cluster")
-    }
+    names = ("unit", "model", "contract", "e2e", "life", "cluster", "platforms")
+    assert reports == {name: f"/house/reports/check/{name}.xml" for name in names}
     for step in STEPS:
         assert (f"--junit-xml={step.report}" in step.command.argv) == bool(step.report)
 
@@ -35,6 +34,11 @@ def test_what_needs_no_engine_is_fast() -> None:
 
     assert names == ["format", "ruff", "mypy", "hadolint", "unit", "model"]
     assert [step.name for step in check.select(STEPS, True, ("e2e",))] == ["e2e"]
+
+
+def test_a_step_on_request_runs_only_when_it_is_asked_for() -> None:
+    assert "platforms" not in [step.name for step in check.select(STEPS, False, ())]
+    assert [step.name for step in check.select(STEPS, True, ("platforms",))] == ["platforms"]
 
 
 def test_a_step_that_does_not_exist_is_bad_input() -> None:
@@ -55,7 +59,7 @@ def test_a_step_that_can_not_run_is_told_and_refused_when_it_was_asked_for(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     missing = acting._left_out(STEPS, ())
-    assert list(missing) == ["cluster"]
+    assert list(missing) == ["cluster", "platforms"]
     assert "etcd-server" in missing["cluster"]
     assert acting._left_out(STEPS, ("e2e",)) == missing
     with pytest.raises(RefusedError, match="the tests of cluster need "):
