@@ -32,7 +32,7 @@ _PER_ENVIRONMENT = ("build", "deploy")
 # What the values of an option are, for completion: a kind that its scripts know, or the values themselves.
 _VALUES = {
     **dict.fromkeys(("env", "environment", "first", "second", "from"), "env"),
-    "only": "format,ruff,mypy,hadolint,unit,model,cluster,contract,e2e,life",
+    "only": "format,ruff,mypy,hadolint,unit,model,cluster,contract,e2e,life,platforms",
     "level": "trace,debug,info,warn,error,fatal",
     "service": "service",
     "shell": "bash,zsh,fish",
