@@ -117,11 +117,14 @@ def _yaml() -> ModuleType | None:
     compiled = re.compile
     re.compile = _LaterPattern  # type: ignore[assignment]
     try:
-        return importlib.import_module("yaml")
+        module = importlib.import_module("yaml")
     except ImportError:
         return None
     finally:
         re.compile = compiled
+    if module.__with_libyaml__:
+        vars(module)["safe_load"] = lambda stream: module.load(stream, module.CSafeLoader)  # Invoke's configuration
+    return module
 
 
 def _ask_early() -> None:

@@ -32,6 +32,12 @@ class Single(Record):
     x: tuple[int, ...] = ()
 
 
+class More(Single):
+    """A record with what another one has, and more."""
+
+    y: int = 1
+
+
 @dataclass(frozen=True)
 class Plain:
     """The same as a frozen dataclass."""
@@ -59,6 +65,15 @@ def test_the_functions_for_dataclasses_work_on_records() -> None:
     assert [item.name for item in fields(Volume)][:1] == ["name"]
     with pytest.raises(TypeError, match="nothing"):
         Point(1, nothing=2)  # type: ignore[call-arg]
+
+
+def test_a_record_has_the_fields_of_its_base_too_whichever_was_made_first() -> None:
+    assert Single((1,)).x == (1,)
+    assert More((1,), 2) == More(x=(1,), y=2)
+    assert (More().x, More().y) == ((), 1)
+    assert Point(1).labels is not Point(1).labels
+    with pytest.raises(TypeError, match="x"):
+        Point()  # type: ignore[call-arg]
 
 
 def test_what_each_look_at_an_engine_loads_are_records() -> None:
