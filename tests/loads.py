@@ -53,6 +53,7 @@ LISTING = frozenset(
         "tasks.host.profile",
         "tasks.model",
         "tasks.model.errors",
+        "tasks.model.lazy_pattern",
         "tasks.model.record",
         "tasks.scan",
         "tasks.test",

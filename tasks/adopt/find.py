@@ -17,8 +17,9 @@ from ..host.profile.settings import (
     upward,
 )
 from ..model.errors import InputError
+from ..model.lazy_pattern import lazy_pattern
 
-_NAMED = re.compile(r"(?:docker-)?compose[-_.].*\.ya?ml\Z|.*[-_.]compose\.ya?ml\Z")
+_NAMED = lazy_pattern(r"(?:docker-)?compose[-_.].*\.ya?ml\Z|.*[-_.]compose\.ya?ml\Z")
 _DEPTH, _MOST = 4, 12
 _NOT_OURS = frozenset({"node_modules", "vendor", "venv", "target", "dist", "build"})
 

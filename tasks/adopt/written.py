@@ -1,6 +1,5 @@
 """What Compose files say before variables are replaced: secrets that are written out, ports that are variables."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,10 +7,11 @@ from ..host.profile.compose_files import read_compose_files
 from ..host.profile.extensions import parse_compose
 from ..host.profile.settings import Settings
 from ..model.errors import InputError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.profile.redaction import is_secret_variable
 from ..model.stack.layering import without_tags
 
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_VARIABLE = lazy_pattern(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def services(names: Sequence[str], where: Settings) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -88,7 +88,7 @@ def _without_unused_modules() -> Iterator[None]:
             vars(stand_ins[name]).update(known)
     sys.modules.update(stand_ins)
     if yaml := _yaml():
-        sys.modules.setdefault("invoke.vendor.yaml", yaml)
+        sys.modules.setdefault("invoke.vendor.yaml", _quick_yaml(yaml))
     try:
         yield
     finally:
@@ -117,13 +117,19 @@ def _yaml() -> ModuleType | None:
     compiled = re.compile
     re.compile = _LaterPattern  # type: ignore[assignment]
     try:
-        module = importlib.import_module("yaml")
+        return importlib.import_module("yaml")
     except ImportError:
         return None
     finally:
         re.compile = compiled
-    if module.__with_libyaml__:
-        vars(module)["safe_load"] = lambda stream: module.load(stream, module.CSafeLoader)  # Invoke's configuration
+
+
+def _quick_yaml(yaml: ModuleType) -> ModuleType:
+    """Return PyYAML for Invoke's configuration, which it reads by ``safe_load``: with libyaml, where that is there."""
+    if not yaml.__with_libyaml__:
+        return yaml
+    module = ModuleType(yaml.__name__)
+    vars(module).update(vars(yaml), safe_load=lambda stream: yaml.load(stream, yaml.CSafeLoader))
     return module
 
 

@@ -22,6 +22,7 @@ from ..host.profile.text_files import replace_text, write_new
 from ..host.runner import capture
 from ..model.command import Command
 from ..model.errors import InputError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.profile.grammar import SHELL_NAMES, assignment_line, parse
 from ..model.profile.interpolation import Variable
 from ..model.profile.profile import Setting, gather
@@ -29,7 +30,7 @@ from ..model.secret import is_secret_name, url_passwords
 from .profiles import fault_of
 
 _SOURCE = "From the .env next to the Compose file."
-_ENGINE = re.compile(r"(?:DOCKER_HOST|DOCKER_CONTEXT|DOCKER_TLS_VERIFY|DOCKER_CERT_PATH)=")
+_ENGINE = lazy_pattern(r"(?:DOCKER_HOST|DOCKER_CONTEXT|DOCKER_TLS_VERIFY|DOCKER_CERT_PATH)=")
 
 
 @dataclass(frozen=True)

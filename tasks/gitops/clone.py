@@ -5,7 +5,6 @@ corrupt is made anew below the files that containers may have mounted.
 """
 
 import contextlib
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from ..host.output import WARNING, note
 from ..host.runner import Result, capture
 from ..model.command import Command
 from ..model.errors import CommandError, InputError, RefusedError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.version import REF_FORMAT
 from .plan.decision import APART, NEWER, OLDER, SAME, UNKNOWN
 from .plan.repository import shown
@@ -43,7 +43,7 @@ _ENV = {
 }
 _REMOTE = "refs/remotes/origin/"
 _LOCAL = "*.local.env"
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COMMIT = lazy_pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 Given = TypeVar("Given")
 

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,6 +11,7 @@ from invoke import Context
 from ..model.compose import build_files
 from ..model.engine.facts import PROJECT_LABEL, Image
 from ..model.errors import InputError, SlipwayError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.profile.profile import Profile
 from ..model.secret import mask
 from ..model.stack.stack import Stack, parse
@@ -21,8 +21,8 @@ from .profile.load_profile import load_profile
 from .profile.settings import settings
 from .runner import Pending, Result, Runner
 
-_NO_ENV_FILE = re.compile(r"env file (.*) not found")
-_NO_CONTEXT = re.compile(r'context "([^"]*)": context not found')
+_NO_ENV_FILE = lazy_pattern(r"env file (.*) not found")
+_NO_CONTEXT = lazy_pattern(r'context "([^"]*)": context not found')
 # https://yaml.org/spec/1.2.2/#failsafe-schema
 _TEXT, _LIST, _MAPPING = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import stat
 from collections.abc import Mapping
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import CheckError, InputError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.quoting import json_text
 from .profile.settings import Settings
 
 _LATEST = "latest"
 _KEPT = 50  # runs whose reports stay
-_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_RUN = lazy_pattern(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _LIMIT = 64 * 2**20  # bytes; a larger file was not written by tests
 
 

@@ -3,11 +3,12 @@
 import re
 
 from .errors import InputError
+from .lazy_pattern import lazy_pattern
 from .record import Record
 
 _PORTS = {"http": 80, "https": 443}
 # No user, password, fragment or blanks: the host that is checked has to be the host that is asked.
-_ADDRESS = re.compile(
+_ADDRESS = lazy_pattern(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[!-\"$-~]*)?",
     re.ASCII,

@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from .engine.log_lines import SECOND
 from .errors import InputError, SlipwayError
+from .lazy_pattern import lazy_pattern
 from .units import parse_duration
 
-_MOMENT = re.compile(
+_MOMENT = lazy_pattern(
     r"(?P<date>\d{4}-\d\d-\d\d)"
     r"(?:[Tt ](?P<time>\d\d:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?)?"
     r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-_EPOCH = re.compile(r"(?P<seconds>\d{9,11})(?:\.(?P<fraction>\d{1,9}))?", re.ASCII)
+_EPOCH = lazy_pattern(r"(?P<seconds>\d{9,11})(?:\.(?P<fraction>\d{1,9}))?", re.ASCII)
 _FORMS = "such as 10m, 2h, 2026-11-29, or 2026-11-29T08:00:00Z (without a zone: UTC)"
 
 

@@ -1,8 +1,9 @@
 """How texts are written: output of other programs without escape sequences and shortened, and data as JSON."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from .lazy_pattern import lazy_pattern
 
 WIDTH = 400  # characters of a quoted line
 MESSAGE = 1500  # characters of a line of an error message, which may list many names
@@ -11,7 +12,7 @@ _LINE_LIMIT = 8000  # characters of a line that are kept in memory while it is r
 _PIECE = 65536
 
 # Sequences of ECMA-48 (CSI …, OSC … BEL or ST, two characters), whole: without their ESC the rest would be noise.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+_ESCAPES = lazy_pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 
 
 def without_escapes(text: str) -> str:

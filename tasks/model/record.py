@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from typing import Any, ClassVar, dataclass_transform
 
+_NAMED = {"__doc__": "Never seen; without it dataclass would write the signature."}
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Record:
@@ -46,7 +48,7 @@ class Record:
 def _initializer(items: tuple[Field[Any], ...]) -> Callable[..., None]:
     """Return the ``__init__`` that ``dataclass`` compiles for a class with these fields."""
     same = [(item.name, item.type, _like(item)) for item in items]
-    made: Callable[..., None] = vars(make_dataclass("Record", same, repr=False, eq=False))["__init__"]
+    made: Callable[..., None] = vars(make_dataclass("Record", same, repr=False, eq=False, namespace=_NAMED))["__init__"]
     return made
 
 

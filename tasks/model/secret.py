@@ -6,23 +6,27 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote
 
+from .lazy_pattern import lazy_pattern
+
 MASK = "***"
 
 _WORDS = "PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|SECRET_?KEY"
 # PASSWORD counts without a separator too (PGPASSWORD); PASS, PWD, KEY and WEBHOOK only where a name ends: who knows the
 # address of a webhook may post to it.
-_SECRET_NAME = re.compile(
+_SECRET_NAME = lazy_pattern(
     rf"(?:\A|_)(?:{_WORDS})(?:_|\Z)|(?:PASSWORD|_PASS|_PWD|[A-Z0-9]_KEY|_WEBHOOK(?:_URL)?)\Z|\A(?:PASS|APIKEY)\Z", re.I
 )
-_NOT_SECRET_END = re.compile(r"_(?:FILE|DIR|PATH|KEYS|TTL|EXPIRY|EXPIRES|EXPIRES_IN|EXPIRATION|LENGTH|TIMEOUT)\Z", re.I)
+_NOT_SECRET_END = lazy_pattern(
+    r"_(?:FILE|DIR|PATH|KEYS|TTL|EXPIRY|EXPIRES|EXPIRES_IN|EXPIRATION|LENGTH|TIMEOUT)\Z", re.I
+)
 # Keys that are public, or that are not cryptographic; the last two name a place (a file, or env://NAME).
-_PUBLIC_KEY = re.compile(
+_PUBLIC_KEY = lazy_pattern(
     r"(?:PUBLIC|PUBLISHABLE|ANON|SITE|PRIMARY|FOREIGN|PARTITION|SORT|CACHE|ROUTING)_KEY\Z"
     r"|\A(?:NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VITE)_|\A(?:SIGN|VERIFY)_KEY\Z",
     re.I,
 )
-_ANY_KEY = re.compile(rf"(?:\A|_)(?:{_WORDS})(?:_|\Z)", re.I)
-_URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s]+)@")
+_ANY_KEY = lazy_pattern(rf"(?:\A|_)(?:{_WORDS})(?:_|\Z)", re.I)
+_URL_PASSWORD = lazy_pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s]+)@")
 _LONG = 8  # characters; a line of a multi-line secret that is at least so long is masked by itself
 
 

@@ -14,11 +14,12 @@ from urllib.parse import unquote, urlsplit
 from ..host.project import Project
 from ..host.reports import write_json
 from ..model.finding import printable
+from ..model.lazy_pattern import lazy_pattern
 from .plan.code import GoDatabase
 
 _TIMEOUT = 5.0  # seconds for a response of a remote database
 _LIMIT = 64 * 2**20  # bytes of a file of it
-_ID = re.compile(r"GO-\d{4}-\d{1,8}", re.ASCII)
+_ID = lazy_pattern(r"GO-\d{4}-\d{1,8}", re.ASCII)
 # The modules that every Go program consists of, which no go.sum lists.
 _ALWAYS = ("stdlib", "toolchain")
 

@@ -1,6 +1,5 @@
 """The smoke checks of an environment on a cluster: the same requests, through the API server where that is the way."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +12,7 @@ from ..kube.plan.live import difference, pods, takeover
 from ..kube.plan.live.difference import Raw
 from ..kube.plan.names import by_label
 from ..model.errors import DeployError
+from ..model.lazy_pattern import lazy_pattern
 from ..model.stack import smoke as smoke_model
 from ..model.stack.readiness import longest_health_timeout
 from ..model.stack.smoke import Check
@@ -23,7 +23,7 @@ from .plan import smoke as smoke_plan
 from .plan.smoke import Answer, SmokeRow
 from .smoke import judged, show, trusted_files
 
-_FORWARDED = re.compile(r"Forwarding from 127\.0\.0\.1:(?P<port>\d+)")
+_FORWARDED = lazy_pattern(r"Forwarding from 127\.0\.0\.1:(?P<port>\d+)")
 _PATIENCE, _AGAIN = 10.0, 0.5  # seconds in which checks that do not pass are made again
 _HEALTH = "health"  # the check that all Pods of a service are ready
 _KINDS = "pods,services,deployments.apps,statefulsets.apps,daemonsets.apps"

@@ -6,12 +6,13 @@ from typing import Any
 
 from ...model.command import Command
 from ...model.errors import RefusedError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.profile import Profile
 from ...model.record import Record
 from ...model.secret import Secret
 
-_FIELD = re.compile(r"^(Name|Driver|Platforms):\s+(\S.*?)\s*$", re.MULTILINE)
-_TYPE = re.compile(r"(?:^|,)type=([^,]+)")
+_FIELD = lazy_pattern(r"^(Name|Driver|Platforms):\s+(\S.*?)\s*$", re.MULTILINE)
+_TYPE = lazy_pattern(r"(?:^|,)type=([^,]+)")
 _OFF = "off"
 _OTHER_BUILDER = (
     "make a builder that can: docker buildx create --name multi --driver docker-container, "

@@ -10,15 +10,16 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 EVERYTHING = "."
 _ALL = (EVERYTHING,)
-_REMOTE = re.compile(r"(?:https?|ftp|git|ssh)://|git@", re.IGNORECASE)
-_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z]+)\s*=\s*(?P<value>\S+)\s*")
-_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::\S+|@\S+)?")
-_UNPLAIN = re.compile(r"[\"'\\`]")
-_WILD = re.compile(r"[*?\[]")
+_REMOTE = lazy_pattern(r"(?:https?|ftp|git|ssh)://|git@", re.IGNORECASE)
+_DIRECTIVE = lazy_pattern(r"#\s*(?P<name>[A-Za-z]+)\s*=\s*(?P<value>\S+)\s*")
+_FRONTEND = lazy_pattern(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::\S+|@\S+)?")
+_UNPLAIN = lazy_pattern(r"[\"'\\`]")
+_WILD = lazy_pattern(r"[*?\[]")
 
 
 def plain(text: str) -> bool:

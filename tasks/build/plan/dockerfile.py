@@ -9,18 +9,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from .copies import EVERYTHING, plain, taken_paths
 
-_FROM = re.compile(r"FROM\s+(?:--platform=\S+\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
-_ARG = re.compile(r"ARG\s+(?P<rest>.+)", re.IGNORECASE)
+_FROM = lazy_pattern(r"FROM\s+(?:--platform=\S+\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
+_ARG = lazy_pattern(r"ARG\s+(?P<rest>.+)", re.IGNORECASE)
 # Flags stand between the instruction and its first argument; the same words later belong to the command.
-_FLAGS = re.compile(r"(?:COPY|RUN|ADD)(?P<flags>(?:\s+--\S+)+)", re.IGNORECASE)
-_COPY_FROM = re.compile(r"\s--from=(?P<stage>\S+)")
-_MOUNT_FROM = re.compile(r"\s--mount=(?:\S*,)?from=(?P<stage>[^\s,]+)")
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
+_FLAGS = lazy_pattern(r"(?:COPY|RUN|ADD)(?P<flags>(?:\s+--\S+)+)", re.IGNORECASE)
+_COPY_FROM = lazy_pattern(r"\s--from=(?P<stage>\S+)")
+_MOUNT_FROM = lazy_pattern(r"\s--mount=(?:\S*,)?from=(?P<stage>[^\s,]+)")
+_VARIABLE = lazy_pattern(r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
 # A word of its own: neither a here-string (<<<) nor a shift in arithmetic.
-_HEREDOC = re.compile(r"(?<!\S)\d*<<(?P<dash>-?)(?P<quote>[\"']?)(?P<end>\w+)(?P=quote)(?!\S)")
+_HEREDOC = lazy_pattern(r"(?<!\S)\d*<<(?P<dash>-?)(?P<quote>[\"']?)(?P<end>\w+)(?P=quote)(?!\S)")
 
 
 class Stage(Record):

@@ -4,9 +4,10 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
-_NEVER = re.compile(r"(?!)")
+_NEVER = lazy_pattern(r"(?!)")
 
 
 class Rule(Record):

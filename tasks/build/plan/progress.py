@@ -5,14 +5,15 @@ The format is that of ``docker buildx bake --progress=plain``: ``#7 [app builder
 https://github.com/moby/buildkit/blob/v0.13.1/util/progress/progressui/printer.go
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_LINE = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
-_NAME = re.compile(r"\[(?P<inside>[^\]]*)\] (?P<what>.*)")
-_PRINTED = re.compile(r"\d+\.\d+ ?(?P<text>.*)")
-_PLACE = re.compile(r"(?P<stage>.*?) ?(?P<part>\d+)/(?P<parts>\d+)$")
+from ...model.lazy_pattern import lazy_pattern
+
+_LINE = lazy_pattern(r"#(?P<number>\d+) (?P<rest>.*)")
+_NAME = lazy_pattern(r"\[(?P<inside>[^\]]*)\] (?P<what>.*)")
+_PRINTED = lazy_pattern(r"\d+\.\d+ ?(?P<text>.*)")
+_PLACE = lazy_pattern(r"(?P<stage>.*?) ?(?P<part>\d+)/(?P<parts>\d+)$")
 _EXPORT = "exporting to "
 _KEPT = 200  # lines of a step that are kept to be shown if it fails
 

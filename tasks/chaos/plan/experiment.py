@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...model.errors import InputError, RefusedError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from . import faults, tolerance
 
 HTTP, PROCESS, PYTHON = "http", "process", "python"
 EXTENSION = "slipway"
 _NEEDED = {HTTP: ("url",), PROCESS: ("path",), PYTHON: ("module", "func")}
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = lazy_pattern(r"\$\{(\w+)\}")
 _INJECT = "chaos.inject"
 
 Activity = Mapping[str, Any]

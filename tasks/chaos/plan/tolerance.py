@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_PATH = re.compile(r"\$(?:\.[A-Za-z_][\w-]*|\.\*|\[\d+\]|\[\*\]|\['[^']*'\])*")
-_STEP = re.compile(r"\.([A-Za-z_][\w-]*)|(\.\*|\[\*\])|\[(\d+)\]|\['([^']*)'\]")
+from ...model.lazy_pattern import lazy_pattern
+
+_PATH = lazy_pattern(r"\$(?:\.[A-Za-z_][\w-]*|\.\*|\[\d+\]|\[\*\]|\['[^']*'\])*")
+_STEP = lazy_pattern(r"\.([A-Za-z_][\w-]*)|(\.\*|\[\*\])|\[(\d+)\]|\['([^']*)'\]")
 _KINDS = ("regex", "jsonpath", "range")
 
 

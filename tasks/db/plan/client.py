@@ -5,12 +5,13 @@ import shlex
 from pathlib import PurePosixPath
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.stack import Service
 
 # psql:<stdin>:3: ERROR:  …   and   ERROR 1064 (42000) at line 3: …
 _FAULTS = (
-    re.compile(r"^psql:[^:]*:(?P<line>[0-9]+): (?:ERROR|FATAL|error):\s*(?P<what>.*)$", re.MULTILINE),
-    re.compile(r"^ERROR [0-9]+ \(\w+\) at line (?P<line>[0-9]+): (?P<what>.*)$", re.MULTILINE),
+    lazy_pattern(r"^psql:[^:]*:(?P<line>[0-9]+): (?:ERROR|FATAL|error):\s*(?P<what>.*)$", re.MULTILINE),
+    lazy_pattern(r"^ERROR [0-9]+ \(\w+\) at line (?P<line>[0-9]+): (?P<what>.*)$", re.MULTILINE),
 )
 _PSQL = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file=-")
 

@@ -1,12 +1,13 @@
 """Counts the requests in a proxy's access log, and those that nothing behind it answered."""
 
 import json
-import re
 from collections.abc import Iterable
+
+from ...model.lazy_pattern import lazy_pattern
 
 _LEAST = 0.5  # the share of lines that have to be requests: else the log is no access log
 # The request, its status and its bytes in the Common Log Format, which Apache's and nginx's "combined" begin with.
-_COMMON = re.compile(r'"[A-Z]+ [^"]*" (?P<status>[1-5]\d\d) (?:\d+|-)')
+_COMMON = lazy_pattern(r'"[A-Z]+ [^"]*" (?P<status>[1-5]\d\d) (?:\d+|-)')
 _UNANSWERED = {502, 503, 504}
 
 

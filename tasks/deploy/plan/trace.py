@@ -4,16 +4,16 @@ https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding and the variabl
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 SERVICE = "slipway"
-_PARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?:-.*)?")
+_PARENT = lazy_pattern(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?:-.*)?")
 _LIMIT = 3.0  # seconds that sending may take, when OTEL_EXPORTER_OTLP_TIMEOUT says nothing
 _INTERNAL, _OK, _ERROR = 1, 1, 2  # SpanKind and Status.StatusCode
 

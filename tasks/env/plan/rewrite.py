@@ -1,14 +1,14 @@
 """Rewrites the lines of a profile that python-dotenv, Compose and ``sh`` would read differently."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.grammar import assignment_line, parse
 
 # The key of a line that only some of the three readers accept.
-_KEY = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]")
-_COMMENT = re.compile(r"[ \t](#[^\r\n]*)\Z")
+_KEY = lazy_pattern(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]")
+_COMMENT = lazy_pattern(r"[ \t](#[^\r\n]*)\Z")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The address of a repository: its host, and the path of the project on it."""
 
-import re
 from urllib.parse import urlsplit
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
-_SCP = re.compile(r"[^@/]+@(?P<host>[^:/]+):(?P<path>.+)")
+_SCP = lazy_pattern(r"[^@/]+@(?P<host>[^:/]+):(?P<path>.+)")
 
 
 class RepositoryPlace(Record):

@@ -5,6 +5,7 @@ Nothing of the user's own trust counts: neither keys in their key ring, nor sign
 
 import re
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 SSH, GPG, X509, SEVERAL = "ssh", "gpg", "x509", "several"
@@ -14,9 +15,9 @@ _BEGINS = {
     "-----BEGIN PGP MESSAGE-----": GPG,
 }
 _SIGNATURES = ("gpgsig", "gpgsig-sha256")
-_TIME = re.compile(r"> (\d{1,12}) [+-]\d{4}\Z", re.ASCII)
+_TIME = lazy_pattern(r"> (\d{1,12}) [+-]\d{4}\Z", re.ASCII)
 _AHEAD = 600  # seconds by which the clocks of an author and of the agent may differ
-_GOOD = re.compile(r'Good "git" signature for (\S+) with|^\[GNUPG:\] GOODSIG \S+ (.+)$', re.MULTILINE)
+_GOOD = lazy_pattern(r'Good "git" signature for (\S+) with|^\[GNUPG:\] GOODSIG \S+ (.+)$', re.MULTILINE)
 
 
 class SignedObject(Record):

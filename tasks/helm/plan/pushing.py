@@ -11,12 +11,13 @@ from ...image.plan import registry
 from ...image.plan.signing import Trust
 from ...model.command import Command
 from ...model.errors import RefusedError
+from ...model.lazy_pattern import lazy_pattern
 
 PROGRAM = "helm"
 _OCI = "oci://"
 _SECONDS = 120.0
-_DIGEST = re.compile(r"^Digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
-_ABSENT = re.compile(r"not found|name unknown|manifest unknown|\b404\b", re.IGNORECASE)
+_DIGEST = lazy_pattern(r"^Digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
+_ABSENT = lazy_pattern(r"not found|name unknown|manifest unknown|\b404\b", re.IGNORECASE)
 
 
 def reference(repository: str, name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.grammar import Fault
 from ...model.profile.interpolation import Variable, scan, scan_env_file, substitute
 from ...model.profile.profile import Setting, compose_files
@@ -25,14 +26,14 @@ _OVERRIDES = (
     "docker-compose.override.yml",
     "docker-compose.override.yaml",
 )
-_COMPOSE_FILE = re.compile(r"(?:docker-)?compose.*\.ya?ml\Z")
+_COMPOSE_FILE = lazy_pattern(r"(?:docker-)?compose.*\.ya?ml\Z")
 _BASE_IMAGE_FILES = ("BASE_IMAGES_FILE", "BASE_IMAGES_OVERRIDE")
 KEYS = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "BASE_IMAGES", *_BASE_IMAGE_FILES)
 
 
 # Whether a file may include or extend others; a false match only costs the time to parse the YAML.
-_MAY_REFER = re.compile(r"\b(?:include|extends)[\"']?\s*:")
-_NAME_LINE = re.compile(
+_MAY_REFER = lazy_pattern(r"\b(?:include|extends)[\"']?\s*:")
+_NAME_LINE = lazy_pattern(
     r"^name:[ \t]*(?P<quote>[\"']?)(?P<name>[^\"'#\n]*?)(?P=quote)[ \t]*(?:[ \t]#.*)?$", re.MULTILINE
 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...model.command import Command
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.grammar import SHELL_NAMES
 from ...model.profile.interpolation import Variable
 from ...model.profile.profile import Setting, gather, reports_unset
@@ -18,7 +19,7 @@ from . import compose_files
 from .settings import Settings, layers_of, read_regular_file, settings
 
 # What may be a key; the values are left to Compose to read.
-_KEY = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]", re.MULTILINE)
+_KEY = lazy_pattern(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]", re.MULTILINE)
 _OWN = frozenset(key.name for key in (*COMPOSE, *DOCKER))
 _FILES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 

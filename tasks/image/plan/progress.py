@@ -4,12 +4,12 @@
 a terminal. Layers whose download has not begun are not in the total: the engine does not say how large they are.
 """
 
-import re
 from collections.abc import Iterable
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.units import parse_size
 
-_LAYER = re.compile(
+_LAYER = lazy_pattern(
     r"(?P<layer>[0-9a-f]{12}):? (?P<what>[A-Z][a-z]+(?: [A-Za-z]+)*)"
     r"(?: +(?:\[[=> ]*\] +)?(?P<moved>[\d.]+[kMGT]?B)(?:/(?P<total>[\d.]+[kMGT]?B))?)?"
 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...model.command import Command
 from ...model.engine.facts import Image, RegistryImage
 from ...model.errors import CommandError, InputError, RefusedError, SlipwayError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from ...model.reference import split_reference
 from ...model.secret import Secret
@@ -15,10 +16,10 @@ from ...model.stack.stack import Build, Service
 from ...model.version import Version, tags
 
 # An exact version, or a commit; a stage made for work may follow (rules: docs/versions.md).
-_EXACT = re.compile(r"(?:\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|sha-[0-9a-f]{7,64}(?:-[A-Za-z0-9_.-]+)?)", re.ASCII)
+_EXACT = lazy_pattern(r"(?:\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|sha-[0-9a-f]{7,64}(?:-[A-Za-z0-9_.-]+)?)", re.ASCII)
 # These are not built from a commit, so their content may change.
-_NOT_EXACT = re.compile(r".*-dirty(?:-.*)?|0\.0\.0-dev(?:-.*)?", re.ASCII)
-_DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b", re.IGNORECASE)
+_NOT_EXACT = lazy_pattern(r".*-dirty(?:-.*)?|0\.0\.0-dev(?:-.*)?", re.ASCII)
+_DIGEST = lazy_pattern(r"\bdigest: (sha256:[0-9a-f]{64})\b", re.IGNORECASE)
 _PLATFORM = ("os", "architecture", "variant")
 _SHOWN = 19  # "sha256:" and twelve characters, as `docker images` shows
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds

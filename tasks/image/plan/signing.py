@@ -13,6 +13,7 @@ from ...model import compose
 from ...model.command import Command
 from ...model.engine.facts import Image
 from ...model.errors import DeployError, InputError, RefusedError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.profile import Profile
 from ...model.reference import familiar, split_reference
 from ...model.secret import Secret
@@ -29,7 +30,7 @@ SIGNED, UNSIGNED, OTHER_KEY, OTHER_IMAGE, NOT_PUSHED, ABSENT = (
 )
 # The exit codes of `cosign verify`: https://github.com/sigstore/cosign/blob/v2.5.0/cmd/cosign/errors/exit_codes.go
 _NO_SIGNATURE, _NO_MATCH = 10, 12
-_OF_ANOTHER = re.compile(r"digest in claim|digest mismatch", re.IGNORECASE)
+_OF_ANOTHER = lazy_pattern(r"digest in claim|digest mismatch", re.IGNORECASE)
 # With these pull policies `up` asks no registry for an image that is on the engine; it never builds.
 _LOCAL = ("", "missing", "if_not_present", "never", "build")
 

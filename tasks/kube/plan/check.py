@@ -1,10 +1,10 @@
 """What `inv kube.check` looks at, and what it makes of the answers."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...model.engine.facts import RegistryImage
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from ...model.reference import split_reference
 from .pod_security import pod_of, violations
@@ -104,8 +104,8 @@ def server(said: str) -> tuple[ObjectFinding, ...]:
 
 # Where the API server names the object: `The Deployment "web" is invalid: …`, `deployments.apps "web" is forbidden: …`,
 # `Error from server (BadRequest): error when creating "STDIN": Deployment in version "v1" cannot be handled …`
-_OBJECT = re.compile(r'(?:The )?\b(?P<kind>[A-Za-z]+?)s?(?:\.[a-z0-9.]+)? "(?P<name>[^"]+)" (?:is|in|already|not)\b')
-_NOISE = re.compile(
+_OBJECT = lazy_pattern(r'(?:The )?\b(?P<kind>[A-Za-z]+?)s?(?:\.[a-z0-9.]+)? "(?P<name>[^"]+)" (?:is|in|already|not)\b')
+_NOISE = lazy_pattern(
     r'^(?:Error from server(?: \(\w+\))?: |error: |Warning: |error when (?:creating|applying patch|patching) "[^"]*": )'
 )
 

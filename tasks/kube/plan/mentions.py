@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 _LARGEST = 65_536  # bytes of a file that is looked into
 # What goes on after the number is a tag, as in redis:7.2-alpine, and after a single slash it is one, as in shop/web:1.
-_HOST_AND_PORT = re.compile(r"(?<![\w.-])(?<![\w.-]/)([\w.-]+):(\d{1,5})(?![\w.-]*\w)")
-_OF_IMAGES = re.compile(r"IMAGE|TAG|VERSION", re.IGNORECASE)  # variables with names of images: postgres:17 is no port
+_HOST_AND_PORT = lazy_pattern(r"(?<![\w.-])(?<![\w.-]/)([\w.-]+):(\d{1,5})(?![\w.-]*\w)")
+_OF_IMAGES = lazy_pattern(r"IMAGE|TAG|VERSION", re.IGNORECASE)  # variables with names of images: postgres:17 is no port
 _LAST_PORT = 65_535
 
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 
 LONGEST = 63  # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#rfc-1035-label-names
-_LABEL = re.compile(rf"[a-z](?:[a-z0-9-]{{0,{LONGEST - 2}}}[a-z0-9])?", re.ASCII)
+_LABEL = lazy_pattern(rf"[a-z](?:[a-z0-9-]{{0,{LONGEST - 2}}}[a-z0-9])?", re.ASCII)
 
 
 def label(name: str) -> str:

@@ -1,7 +1,6 @@
 """Where the keys of a model were written: file and line in the Compose files of an environment."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 from ...host.profile.compose_files import ComposeText, read_compose_files
 from ...host.profile.settings import Settings
 from ...host.profile.yaml_text import FAULTS, MappingNode, ScalarNode, SequenceNode, nodes
+from ...model.lazy_pattern import lazy_pattern
 from ..plan.source import Position
 
-_NAMED = re.compile(r"[\w.-]+(?:=|\Z)")
+_NAMED = lazy_pattern(r"[\w.-]+(?:=|\Z)")
 _DEEPEST = 12  # levels of keys; an alias inside of what it stands for would have no end
 
 

@@ -13,6 +13,7 @@ that does not start a name, control characters, characters that count as blanks 
 
 import re
 
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
 
@@ -57,10 +58,10 @@ SHELL_NAMES = frozenset(
     )
 )
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_BLANK_OR_COMMENT = re.compile(r"[ \t]*(?:#.*)?\Z")
+_CONTROL = lazy_pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BLANK_OR_COMMENT = lazy_pattern(r"[ \t]*(?:#.*)?\Z")
 # The lookaheads `(?!~)`: the shell replaces a ~ at the start of a value and after every colon.
-_LINE = re.compile(
+_LINE = lazy_pattern(
     r"""[ \t]*(?:export[ \t]+)?
     (?P<key>[A-Za-z_][A-Za-z0-9_]*)=
     (?:
@@ -71,8 +72,8 @@ _LINE = re.compile(
     )[ \t]*\Z""",
     re.VERBOSE,
 )
-_ESCAPE = re.compile(r'\\(["\\])')
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ESCAPE = lazy_pattern(r'\\(["\\])')
+_NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def parse(name: str, text: bytes) -> Parsed:

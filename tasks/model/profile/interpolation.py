@@ -4,10 +4,10 @@ Reading the text takes a fraction of a millisecond and keeps line numbers; a YAM
 loses them. https://docs.docker.com/reference/compose-file/interpolation/
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
 
@@ -26,16 +26,16 @@ class Variable(Record):
     unless: frozenset[str] = frozenset()
 
 
-_BRACED = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?|([A-Za-z_][A-Za-z0-9_]*))")
-_BLOCK_SCALAR = re.compile(r"(\s*(?:-\s+)*)(?:(\S.*:)\s+|(?<=-\s))(?:[!&]\S+\s+)*[|>][-+0-9]*\s*\Z")
+_BRACED = lazy_pattern(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?|([A-Za-z_][A-Za-z0-9_]*))")
+_BLOCK_SCALAR = lazy_pattern(r"(\s*(?:-\s+)*)(?:(\S.*:)\s+|(?<=-\s))(?:[!&]\S+\s+)*[|>][-+0-9]*\s*\Z")
 # `environment: [NAME]`, `- NAME`, `NAME:` pass the variable of that name through; so does a secret's `environment:`.
-_PASS_THROUGH = re.compile(r"(\s*)(?:environment|args):(?:\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?)?\s*\Z")
+_PASS_THROUGH = lazy_pattern(r"(\s*)(?:environment|args):(?:\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?)?\s*\Z")
 # The same in flow style: `environment: [A, B]`, `{environment: A}`.
-_PASS_FLOW = re.compile(
+_PASS_FLOW = lazy_pattern(
     r"\b(?:environment|args):\s*\[([^\]]*)\]|\{[^{}]*\benvironment:\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*[,}]"
 )
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PASSED = re.compile(r"\s*(?:-\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?|([A-Za-z_][A-Za-z0-9_]*):)\s*\Z")
+_NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_PASSED = lazy_pattern(r"\s*(?:-\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?|([A-Za-z_][A-Za-z0-9_]*):)\s*\Z")
 
 
 def scan(files: Sequence[tuple[str, str]]) -> Mapping[str, Variable]:

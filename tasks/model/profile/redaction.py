@@ -17,18 +17,19 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 from ..secret import MASK, is_secret_name, reveal, url_passwords
 from .profile import Profile
 from .schema import KEYS
 
-_PLACEHOLDER = re.compile(r"\$\$|\$\{slipway:([^}]*)\}")
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACEHOLDER = lazy_pattern(r"\$\$|\$\{slipway:([^}]*)\}")
+_KEY = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONG = 8  # characters; a secret of at least so many is searched inside longer values
 _VARIABLES = ("environment", "args", "labels")
 _OURS = "x-slipway"
-_SWITCH = re.compile(r"true|false|yes|no|on|off|[01]", re.I)
-_PLACE = re.compile(r"/run/secrets/.*|\.{0,2}/[\w./-]*\.[A-Za-z0-9]{2,5}|env://.*", re.ASCII)
+_SWITCH = lazy_pattern(r"true|false|yes|no|on|off|[01]", re.I)
+_PLACE = lazy_pattern(r"/run/secrets/.*|\.{0,2}/[\w./-]*\.[A-Za-z0-9]{2,5}|env://.*", re.ASCII)
 
 
 class Redacted(Record):

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
 _COMMANDS = ("snapshot", "dump", "list", "create", "restore", "tables", "swap", "drop")
 # The name of a database is used in SQL statements without quoting.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
-_OURS = re.compile(r"[0-9]{8}T[0-9]{6}Z\.dump", re.ASCII)
+_NAME = lazy_pattern(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
+_OURS = lazy_pattern(r"[0-9]{8}T[0-9]{6}Z\.dump", re.ASCII)
 FAILED = ".failed"
 
 

@@ -5,17 +5,17 @@ merged here, from their text, and passed to Compose as an additional file.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
 EXTENSION_KEY = "x-slipway"
 # Lists that a later file adds to; every other list is a command, which a later file replaces.
 _APPENDED = {("smoke",), ("load", "targets"), ("live",), ("rootfs", "include")}
-_NOTHING = re.compile(r"\s*(?:#.*)?\Z")
+_NOTHING = lazy_pattern(r"\s*(?:#.*)?\Z")
 
 
 class Override(Record):

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InputError
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 from ..units import parse_duration
 
 _STEPS = 20  # shares that a canary may have
-_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
-_FACTOR = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*x", re.ASCII)
+_PERCENTAGE = lazy_pattern(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
+_FACTOR = lazy_pattern(r"(\d{1,3}(?:\.\d+)?)\s*x", re.ASCII)
 
 
 class Canary(Record):

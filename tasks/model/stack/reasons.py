@@ -5,53 +5,54 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..lazy_pattern import lazy_pattern
 from ..quoting import without_escapes
 from .extension import ROLES
 from .stack import Service, Stack
 
 _DAEMON = "Error response from daemon: "
 # Compose's progress output, on a terminal and without one, and its warnings.
-_PROGRESS = re.compile(
+_PROGRESS = lazy_pattern(
     r"^\s*(?:$|\[\+\]|time=\"|[\u2800-\u28ff✔✘✗⠿!?]|(?:Container|Network|Volume|Image|Service) \S+ +[A-Z]|"
     r"\S+ (?:Pulling|Pulled|Skipped))"
 )
 # Of a chain of reasons only the last one helps.
-_CHAIN = re.compile(
+_CHAIN = lazy_pattern(
     r"^(?:failed to create (?:task for container|shim task): |OCI runtime create failed: |"
     r"(?:runc|container_linux\.go\S*) (?:create failed|starting container process caused): |"
     r"unable to start container process: |error during container init: )+"
 )
-_ENDPOINT = re.compile(
+_ENDPOINT = lazy_pattern(
     r"(?:failed to set up container networking: )?"
     r"driver failed programming external connectivity on endpoint (\S+)(?: \([0-9a-f]+\))?: "
 )
-_PORT = re.compile(
+_PORT = lazy_pattern(
     r"(?:Bind for \S*?:(\d+) failed: port is already allocated"
     r"|listen (?:tcp|udp)[46]? \S*?:(\d+): bind: address already in use"
     r"|failed to bind host port (?:for )?\S*?:(\d+)[:/].*address already in use)"
 )
-_POOLS = re.compile(r"address pools have been fully subnetted|non-overlapping IPv4 address pool")
-_NAME = re.compile(r'container name "/?([^"]+)" is already in use')
-_NETWORK = re.compile(
+_POOLS = lazy_pattern(r"address pools have been fully subnetted|non-overlapping IPv4 address pool")
+_NAME = lazy_pattern(r'container name "/?([^"]+)" is already in use')
+_NETWORK = lazy_pattern(
     r"network (\S+) (?:declared as external, but could not be found|not found)"
     r"|network \"?([\w.-]+)\"? .*could not be found"
 )
-_VOLUME = re.compile(r'external volume "?([^"\s]+)"? not found')
-_MISSING_IMAGE = re.compile(
+_VOLUME = lazy_pattern(r'external volume "?([^"\s]+)"? not found')
+_MISSING_IMAGE = lazy_pattern(
     r"[Nn]o such image: (\S+)|manifest for (\S+) not found|unable to find image '([^']+)'", re.I
 )
-_DENIED = re.compile(r"pull access denied for ([^\s,]+)|unauthorized|authentication required|denied: ")
-_REGISTRY = re.compile(
+_DENIED = lazy_pattern(r"pull access denied for ([^\s,]+)|unauthorized|authentication required|denied: ")
+_REGISTRY = lazy_pattern(
     r'Get "https?://([^/"]+)[^"]*": |failed to resolve reference "([^"]+)"|dial tcp[^:]*: lookup (\S+) on'
 )
 
 # The message of each kind of database for a wrong password, and words in the names of its images.
 _LOGINS = (
-    (re.compile(r"password authentication failed for user \S+"), ("postgres", "postgis", "timescale", "pgvector")),
-    (re.compile(r"Access denied for user '[^']*'@.*using password: YES"), ("mysql", "mariadb", "percona")),
-    (re.compile(r"WRONGPASS invalid username-password pair"), ("redis", "valkey", "keydb")),
+    (lazy_pattern(r"password authentication failed for user \S+"), ("postgres", "postgis", "timescale", "pgvector")),
+    (lazy_pattern(r"Access denied for user '[^']*'@.*using password: YES"), ("mysql", "mariadb", "percona")),
+    (lazy_pattern(r"WRONGPASS invalid username-password pair"), ("redis", "valkey", "keydb")),
     (
-        re.compile(
+        lazy_pattern(
             r"MongoServerError: Authentication failed|\(AuthenticationFailed\)|Authentication failed.*code\W+18\b"
             r'|"msg":"Authentication failed"'
         ),

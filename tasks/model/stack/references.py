@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_REMOTE = re.compile(r"[a-z]+://|git@|oci:|[^/]*\.git(?:#|\Z)")
+_NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_REMOTE = lazy_pattern(r"[a-z]+://|git@|oci:|[^/]*\.git(?:#|\Z)")
 
 
 class FileReference(Record):

@@ -18,17 +18,18 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..errors import InputError
+from ..lazy_pattern import lazy_pattern
 from ..record import Record
 
 # A comment, in which nothing is a server, or a server: at the beginning of a line, or after another directive on it.
-_SERVER = re.compile(
+_SERVER = lazy_pattern(
     r"#[^\n]*|(?:^|(?<=[;{]))(?P<head>[ \t]*)server[ \t]+(?P<host>[^\s:;{]+)(?P<port>:\d+)?(?P<rest>[^;{\n]*);"
     r"(?P<canary>[ \t]*# canary\b[^\n]*)?(?P<end>(?:[ \t]*\n)?)",
     re.MULTILINE,
 )
-_ROLE = re.compile(r"[ \t]+(?:backup|down)\b")
-_NGINX = re.compile(r"^[ \t]*upstream[ \t]+\S+[ \t]*\{", re.MULTILINE)
-_WEIGHT = re.compile(r"[ \t]+weight=(?P<weight>\d+)\b")
+_ROLE = lazy_pattern(r"[ \t]+(?:backup|down)\b")
+_NGINX = lazy_pattern(r"^[ \t]*upstream[ \t]+\S+[ \t]*\{", re.MULTILINE)
+_WEIGHT = lazy_pattern(r"[ \t]+weight=(?P<weight>\d+)\b")
 _ASKED_AGAIN = " max_fails=0"  # a server that did not answer is asked again at once
 
 

@@ -3,13 +3,13 @@
 A file is called after what it is about, as files of rules are: a project without such a job needs no data in it.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from ...model.stack.telemetry.metrics import DURATION, Metrics
 from .promql import PromQLError, selectors
@@ -24,8 +24,8 @@ _BUILT_IN = {
     "__interval_ms": "60000",
     "__range_s": "3600",
 }
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
-_LABEL_VALUES = re.compile(r"label_values\((?:(.+),\s*)?(\w+)\)")
+_VARIABLE = lazy_pattern(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+_LABEL_VALUES = lazy_pattern(r"label_values\((?:(.+),\s*)?(\w+)\)")
 _ALL = ".+"
 
 

@@ -3,19 +3,19 @@
 https://github.com/OpenSLO/OpenSLO
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.telemetry.slo import checked
 from .promql import PromQLError, selectors
 from .slo import WINDOW, ServiceLevel
 
 SPEC = "openslo/v1"
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_WINDOW = re.compile(r"\{\{\s*\.?window\s*\}\}")
-_SELECTOR = re.compile(r"[A-Za-z_:][\w:]*(?:\{[^{}]*\})?")
+_NAME = lazy_pattern(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_WINDOW = lazy_pattern(r"\{\{\s*\.?window\s*\}\}")
+_SELECTOR = lazy_pattern(r"[A-Za-z_:][\w:]*(?:\{[^{}]*\})?")
 _PERIODS = ("30d", "4w", "1M")
 
 

@@ -1,14 +1,14 @@
 """Recording rules for services whose metrics have names of their own: what they record has the usual names."""
 
-import re
 from collections.abc import Iterable
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.telemetry.metrics import DURATION, STATUS, Metrics
 from .rule_file import MadeRule, RuleGroup, text
 from .rules import WrittenRule
 
-_DURATION = re.compile(rf"(?<![:\w]){DURATION}(?=_(?:count|bucket)\b)")
-_STATUS = re.compile(rf"\b{STATUS}\b")
+_DURATION = lazy_pattern(rf"(?<![:\w]){DURATION}(?=_(?:count|bucket)\b)")
+_STATUS = lazy_pattern(rf"\b{STATUS}\b")
 
 
 def rules(usual: Iterable[WrittenRule], metrics: Iterable[Metrics]) -> str:

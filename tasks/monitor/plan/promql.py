@@ -6,11 +6,12 @@ https://prometheus.io/docs/prometheus/latest/querying/basics/
 import re
 from collections.abc import Iterator
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 _DURATION = r"(?:\d+(?:ms|[smhdwy]))+"
 _NUMBER = r"0x[0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TOKENS = re.compile(
+_TOKENS = lazy_pattern(
     rf"""(?P<space>\s+|\#[^\n]*)
     |(?P<duration>{_DURATION})(?![\w.])
     |(?P<number>{_NUMBER})(?![\w.])

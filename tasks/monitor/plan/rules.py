@@ -3,12 +3,12 @@
 A file of rules is called after what it is about, since a project that has no such service has no such series.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from .promql import PromQLError, Selector, selectors
 
@@ -22,12 +22,12 @@ _JOBS = {"probes": "blackbox", "deploys": "node", "monitoring": "prometheus"} | 
 )
 # Series that are there only at times: a pool, a memory limit, a health check, HTTPS or an objective that not every
 # project has, a clock that not every host shows, what a first deploy, backup or scan writes, and alerts.
-_AT_TIMES = re.compile(
+_AT_TIMES = lazy_pattern(
     r"db_client_connection_\w+|container_spec_memory_limit_bytes|container_health_status|container_last_exit_code"
     r"|pg_stat_user_tables_\w+"
     r"|probe_ssl_\w+|probe_http_\w+|node_timex_\w+|slipway_\w+|slo:[\w:]+|ALERTS|http_server_active_requests"
 )
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
+_DURATION = lazy_pattern(r"(\d+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 
 

@@ -1,9 +1,9 @@
 """Objectives as what they are measured by: expressions of the requests, and of those that were not answered well."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 from ...model.stack.stack import Stack
 from ...model.stack.telemetry.metrics import Metrics
@@ -11,7 +11,7 @@ from ...model.stack.telemetry.slo import Objective
 
 WINDOW = "{{.window}}"
 """Stands for the window in an expression, as in Sloth's specifications."""
-_BOUND = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_BOUND = lazy_pattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 class Histogram(Record):

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from ...model.engine.log_lines import LogLine
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.moments import moment
 from ...model.record import Record
 from ...telemetry.plan.log_fields import LEVELS, continues, fields, without_colours
 
 ALL = -1  # lines
 _ALIASES = {"warning": "warn", "err": "error", "critical": "fatal", "crit": "fatal"}
-_TRACE = re.compile(
+_TRACE = lazy_pattern(
     r"(?:[0-9a-f]{2}-(?P<parent>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}|(?:0{16})?(?P<id>[0-9a-f]{32}|[0-9a-f]{16}))"
 )
 

@@ -9,15 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.extension import JOBS
 
 _DIRECTORIES = {"migrations", "migration", JOBS[0], "changelog", "changelogs"}  # Rails has them in db/migrate
 _ALEMBIC = "versions"  # below a directory `alembic` or `migrations`
 _SUFFIXES = {".sql", ".py", ".js", ".ts", ".mjs", ".cjs", ".rb", ".go", ".php", ".xml", ".yaml", ".yml", ".json"}
 _INSIDE = {"migration", "up"}  # the file in the directory of a migration
-_BACK = re.compile(r"(?:^|[._-])(?:down|undo|rollback)$|^U\d", re.IGNORECASE)
-_FORTH = re.compile(r"[._-](?:up|do)$", re.IGNORECASE)
-_NUMBERED = re.compile(r"(?:[VvRrBb]_*)?\d|R__")
+_BACK = lazy_pattern(r"(?:^|[._-])(?:down|undo|rollback)$|^U\d", re.IGNORECASE)
+_FORTH = lazy_pattern(r"[._-](?:up|do)$", re.IGNORECASE)
+_NUMBERED = lazy_pattern(r"(?:[VvRrBb]_*)?\d|R__")
 
 
 def name_of(path: str) -> str:

@@ -1,13 +1,13 @@
 """The image names by which releases keep their images, and which of them go when a release is forgotten."""
 
-import re
 from collections.abc import Collection, Sequence
 
 from ...model.engine.facts import Image
+from ...model.lazy_pattern import lazy_pattern
 
 # The name that keeps an image for a release: ``REPOSITORY:PROJECT-release-N`` (``plan.release``). Releases are counted
 # from 1: a number of eight digits is a date, in a name that is not Slipway's.
-_PIN = re.compile(r".+:(?P<project>[a-z0-9][a-z0-9_-]*)-release-(?P<number>[0-9]{1,6})")
+_PIN = lazy_pattern(r".+:(?P<project>[a-z0-9][a-z0-9_-]*)-release-(?P<number>[0-9]{1,6})")
 
 
 def pinned_by(name: str) -> tuple[str, int] | None:

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from ...model.errors import InputError
 from ...model.finding import printable
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.extension import suggest
 from .gate import AcceptedFinding
 
 FIELDS = ("id", "where", "owner", "reason", "expires")
 _NEEDED = ("id", "owner", "reason", "expires")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE = lazy_pattern(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 EXAMPLE = "- {id: CVE-2026-1234, owner: ann@example.com, reason: not reachable, expires: 2027-01-31}"
 
 

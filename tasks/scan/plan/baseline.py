@@ -1,17 +1,17 @@
 """The fingerprints of a release's findings, as its record stores them, to tell which findings are new since then."""
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...model.lazy_pattern import lazy_pattern
 from ...release.plan.release import Release
 
 EVIDENCE = "findings"  # the member of a release's evidence
 _VERSION = "v1:"
 _LENGTH = 12  # hexadecimal digits of a fingerprint: 48 bits
-_LINE = re.compile(r"(?::\d+)+\Z")
+_LINE = lazy_pattern(r"(?::\d+)+\Z")
 
 
 @dataclass(frozen=True)

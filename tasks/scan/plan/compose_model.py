@@ -8,6 +8,7 @@ from typing import Any
 from ...build.plan.dockerfile import logical_lines
 from ...model.engine.sockets import is_engine_socket
 from ...model.finding import CRITICAL, HIGH, LOW, MEDIUM, Finding
+from ...model.lazy_pattern import lazy_pattern
 from ...model.secret import is_secret_name, url_passwords
 from ...model.stack.stack import Service
 
@@ -21,8 +22,8 @@ _HOST = ("/boot", "/dev", "/etc", "/home", "/lib", "/proc", "/root", "/run", "/s
 _ROOT = ("0", "root")
 _NAMESPACES = {"network_mode": "network", "pid": "processes", "ipc": "shared memory", "uts": "host name",
                "userns_mode": "users", "cgroup": "control groups"}  # fmt: skip
-_ENV = re.compile(r"(?:ENV|ARG)\s+(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
-_PAIR = re.compile(r"(\w+)(?:=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)|\s+(\S.*))?")
+_ENV = lazy_pattern(r"(?:ENV|ARG)\s+(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
+_PAIR = lazy_pattern(r"(\w+)(?:=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)|\s+(\S.*))?")
 
 
 @dataclass(frozen=True)

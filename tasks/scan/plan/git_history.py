@@ -1,10 +1,11 @@
 """Reads from git's output which versions of files commits added."""
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-_RAW = re.compile(rb":\d{6} (?P<mode>\d{6}) [0-9a-f]+ (?P<blob>[0-9a-f]{40,64}) [A-Z]\d*")
+from ...model.lazy_pattern import lazy_pattern
+
+_RAW = lazy_pattern(rb":\d{6} (?P<mode>\d{6}) [0-9a-f]+ (?P<blob>[0-9a-f]{40,64}) [A-Z]\d*")
 _COMMIT = b"commit "
 _FILE_MODES = (b"100644", b"100755")
 

@@ -6,7 +6,6 @@ ones. It looks into every layer, so that files are scanned that a later layer re
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from ...model.command import Command
 from ...model.engine.facts import Image
 from ...model.errors import CheckError, RefusedError
 from ...model.finding import CLEAN, FOUND, INVALID, SKIPPED, UNCHECKED, Finding, Scan, severity
+from ...model.lazy_pattern import lazy_pattern
 from ...model.secret import Secret
 from ...model.stack.stack import Stack
 from ...model.units import show_duration
@@ -29,7 +29,7 @@ _QUIET = (
     *("--no-progress", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--config", ""),
     *("--cache-backend", "memory", "--timeout", "24h"),  # SCAN_TIMEOUT is the limit, not trivy's own 5 minutes
 )
-_UNKNOWN_SYSTEM = re.compile(r"WARN\s.*(?:not on the EOL list|[Uu]nsupported os)")
+_UNKNOWN_SYSTEM = lazy_pattern(r"WARN\s.*(?:not on the EOL list|[Uu]nsupported os)")
 _NO_JAVA_INDEX = "it contains Java archives, for which there is no index"
 
 

@@ -4,12 +4,12 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ...model.finding import CRITICAL, HIGH, INVALID, LOW, MEDIUM, UNCHECKED, UNKNOWN, Scan
+from ...model.lazy_pattern import lazy_pattern
 from .baseline import identity
 from .gate import JudgedFinding, ScanReport
 
@@ -17,7 +17,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _LEVELS = {CRITICAL: "error", HIGH: "error", MEDIUM: "warning", LOW: "note", UNKNOWN: "warning"}
 # CVSS scores, by which code hosts sort.
 _SCORES = {CRITICAL: "9.5", HIGH: "8.0", MEDIUM: "5.5", LOW: "2.0", UNKNOWN: "0.0"}
-_PLACE = re.compile(r"(?P<path>[^:\s][^:]*):(?P<line>[1-9][0-9]{0,8})(?::(?P<column>[1-9][0-9]{0,8}))?")
+_PLACE = lazy_pattern(r"(?P<path>[^:\s][^:]*):(?P<line>[1-9][0-9]{0,8})(?::(?P<column>[1-9][0-9]{0,8}))?")
 
 
 def document(report: ScanReport) -> dict[str, Any]:

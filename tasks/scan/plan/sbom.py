@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...model.errors import CheckError
+from ...model.lazy_pattern import lazy_pattern
 from .images import ARCHIVE, TOOL, Subject
 
 SCHEMA = "slipway/image.sbom/v1"
 SPDX, CYCLONEDX = KINDS = ("spdx-json", "cyclonedx")  # trivy's names of the formats
 _SUFFIXES = {SPDX: "spdx.json", CYCLONEDX: "cdx.json"}
-_UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = lazy_pattern(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EPOCH = "1970-01-01T00:00:00Z"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.record import Record
 
 LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
@@ -30,34 +31,34 @@ _LEVEL_KEYS = ("level", "severity", "lvl", "loglevel", "levelname", "severitytex
 _TRACE_KEYS = ("traceid", "oteltraceid", "logginggoogleapiscom/trace", "xtraceid", "trace", "@tr")
 _SPAN_KEYS = ("spanid", "otelspanid", "logginggoogleapiscom/spanid", "span", "@sp")
 _UNSPELLED = str.maketrans("", "", "_-.")
-_ID = re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-f]{32}|[0-9a-f]{16})(?![0-9a-zA-Z])", re.I)
-_PARENT = re.compile(r"(?<![0-9a-f])[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?![0-9a-f])")
-_PAIR = re.compile(r"""(?<![^\s{\[(,;])([A-Za-z_@][\w.@/-]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))""")
-COLOUR = re.compile("(\x1b\\[[0-9;:]*m)")
+_ID = lazy_pattern(r"(?<![0-9a-zA-Z])(?:[0-9a-f]{32}|[0-9a-f]{16})(?![0-9a-zA-Z])", re.I)
+_PARENT = lazy_pattern(r"(?<![0-9a-f])[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?![0-9a-f])")
+_PAIR = lazy_pattern(r"""(?<![^\s{\[(,;])([A-Za-z_@][\w.@/-]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))""")
+COLOUR = lazy_pattern("(\x1b\\[[0-9;:]*m)")
 
 _NAMES = "|".join(sorted(_WORDS, key=len, reverse=True))
 _PLAIN = (
     # [error] of nginx and MySQL, [core:error] of Apache, <warn>, | WARN |
-    re.compile(rf"[\[<|(]\s*(?:\w+:)?({_NAMES})\s*(?:\]|>|\||\)|:)", re.I),
+    lazy_pattern(rf"[\[<|(]\s*(?:\w+:)?({_NAMES})\s*(?:\]|>|\||\)|:)", re.I),
     # ERROR:root:…, warning: …, fail: …, LOG:  … of PostgreSQL
-    re.compile(rf"(?:^|\s)({_NAMES})\s?:(?!//)", re.I),
-    re.compile(r"(?<![\w./=-])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL|PANIC)(?![\w./=-])"),
+    lazy_pattern(rf"(?:^|\s)({_NAMES})\s?:(?!//)", re.I),
+    lazy_pattern(r"(?<![\w./=-])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL|PANIC)(?![\w./=-])"),
 )
 # What comes with the message before: of PostgreSQL, and of stack traces.
-_DETAIL = re.compile(r"(?:^|\s)(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  ")
-_CONTINUES = re.compile(r"[ \t)}]|Caused by:|goroutine \d")
+_DETAIL = lazy_pattern(r"(?:^|\s)(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  ")
+_CONTINUES = lazy_pattern(r"[ \t)}]|Caused by:|goroutine \d")
 # The beginning or the end of a stack trace that nobody gave a level.
-_THROWN = re.compile(r"Traceback \(most recent|Exception in thread|[A-Za-z_][\w.$]*(?:Error|Exception)(?::|$)")
+_THROWN = lazy_pattern(r"Traceback \(most recent|Exception in thread|[A-Za-z_][\w.$]*(?:Error|Exception)(?::|$)")
 _SPECIAL = (
-    re.compile(r"^(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d"),  # glog, klog
-    re.compile(r"^\d+:[A-Z] \d\d \w{3} \d{4} [\d:.]+ (?P<redis>[.*#-]) "),
-    re.compile(r"^<(?P<syslog>\d{1,3})>"),
-    re.compile(r"^(?P<letter>[TDVIWEF])[/ ](?=\S)(?:\w+[:(]|\[)"),  # logcat; `I [time]` of others
-    re.compile(r"^(?P<letter>[TDIWEF]), \["),  # Ruby's logger
+    lazy_pattern(r"^(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d"),  # glog, klog
+    lazy_pattern(r"^\d+:[A-Z] \d\d \w{3} \d{4} [\d:.]+ (?P<redis>[.*#-]) "),
+    lazy_pattern(r"^<(?P<syslog>\d{1,3})>"),
+    lazy_pattern(r"^(?P<letter>[TDVIWEF])[/ ](?=\S)(?:\w+[:(]|\[)"),  # logcat; `I [time]` of others
+    lazy_pattern(r"^(?P<letter>[TDIWEF]), \["),  # Ruby's logger
 )
 _HEAD = 120  # characters in which a line of text says its level
 # Common Log Format and what follows it: a line of access to a server, with the status.
-_ACCESS = re.compile(r'"(?:[A-Z]+ \S+ HTTP/[\d.]+|-|)" (?P<status>[1-5]\d\d)(?: |$)')
+_ACCESS = lazy_pattern(r'"(?:[A-Z]+ \S+ HTTP/[\d.]+|-|)" (?P<status>[1-5]\d\d)(?: |$)')
 
 
 class Fields(Record):

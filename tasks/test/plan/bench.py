@@ -1,10 +1,10 @@
 """Benchmarks: reads the output of ``go test -bench`` and compares it with the baseline."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.suite import FAILED, INVALID, PASSED
 from .significance import ALPHA, holm, least_p, mann_whitney, median
 
@@ -16,9 +16,9 @@ LATENCIES = ("p50", "p95", "p99")
 _LOAD_MEASURES = {*LATENCIES, "errors"}
 # Higher is worse for these units; whatever else a benchmark reports is shown and not judged.
 _JUDGED = ("ns/op", "B/op", "allocs/op", _SHARE)
-_LINE = re.compile(r"Benchmark(?P<name>\S*?)(?:-(?P<cores>[0-9]+))?\s+[0-9]+\s+(?P<values>[0-9].*)")
+_LINE = lazy_pattern(r"Benchmark(?P<name>\S*?)(?:-(?P<cores>[0-9]+))?\s+[0-9]+\s+(?P<values>[0-9].*)")
 _ROUNDS = 'rounds=$1; shift; while [ "$rounds" -gt 0 ]; do go test "$@"; rounds=$((rounds - 1)); done'
-_HEADER = re.compile(r"(?P<key>goos|goarch|pkg|cpu): (?P<value>.*)")
+_HEADER = lazy_pattern(r"(?P<key>goos|goarch|pkg|cpu): (?P<value>.*)")
 SLOWER, FASTER, SAME, FEW, NEW, GONE, SHOWN = (
     "regression",
     "better",

@@ -1,14 +1,14 @@
 """Reads and merges Go coverage profiles (``go test -coverprofile``, ``go tool covdata textfmt``)."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...model.errors import CheckError
+from ...model.lazy_pattern import lazy_pattern
 
 _MODES = ("set", "count", "atomic")
 # https://go.dev/src/cmd/cover: name.go:line.column,line.column numberOfStatements count
-_BLOCK = re.compile(r"(.+:[0-9]+\.[0-9]+,[0-9]+\.[0-9]+) ([0-9]{1,9}) ([0-9]{1,20})")
+_BLOCK = lazy_pattern(r"(.+:[0-9]+\.[0-9]+,[0-9]+\.[0-9]+) ([0-9]{1,9}) ([0-9]{1,20})")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...model.engine.facts import PROJECT_LABEL, Container
 from ...model.errors import InputError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.stack import Service, Stack
 from ...sandbox.plan.container import REPORTS
 from .junit import JUnitReport
@@ -13,7 +14,7 @@ from .stack import COVERAGE, by_hand, coverage_volume
 from .verdict import ServiceVerdict, failures
 
 NAME = "integration"
-_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
+_SHARD = lazy_pattern(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...model.command import Command
 from ...model.compose import compose
 from ...model.errors import CheckError, InputError, RefusedError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.profile import Profile
 from ...model.profile.schema import KEYS
 from ...model.stack.load import ROLE, LoadTarget
@@ -22,7 +23,7 @@ REACHED = 0.95  # below this share of the requested rate the generator, not the 
 ANSWER_TIMEOUT = 10.0  # seconds that one request may take
 START_TIME = 60.0  # seconds for the generator's container to start and to end
 # Errors of the kernel that mean that the generator is at its own limits.
-_SATURATED = re.compile(
+_SATURATED = lazy_pattern(
     r"too many open files|cannot assign requested address|no buffer space|cannot allocate memory", re.IGNORECASE
 )
 _MEASURES = ("p50", "p95", "p99", "max")

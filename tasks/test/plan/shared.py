@@ -10,6 +10,7 @@ from typing import Any
 
 from ...model.engine.sockets import is_engine_socket
 from ...model.errors import RefusedError
+from ...model.lazy_pattern import lazy_pattern
 
 # Kinds of sources of bind mounts: a directory (or nothing yet), a text file, a binary file (it has a zero byte, as in
 # git), or something else: a socket, a pipe, a device.
@@ -22,7 +23,7 @@ _HINT = (
 )
 _SOCKET_DIRECTORIES = ("/run", "/var/run")
 # Devices without state of their own: any number of containers can use them at the same time.
-_HARMLESS_DEVICES = re.compile(r"/dev/(fuse|kvm|null|zero|full|random|urandom|net/tun|dri(/.*)?)")
+_HARMLESS_DEVICES = lazy_pattern(r"/dev/(fuse|kvm|null|zero|full|random|urandom|net/tun|dri(/.*)?)")
 # Values that mean a namespace of the container itself, or of a service of the same stack.
 _OWN_NAMESPACES = {
     "network_mode": ("", "none", "bridge", "default", "service"),

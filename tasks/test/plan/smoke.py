@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...model.engine.facts import Container, Image
+from ...model.lazy_pattern import lazy_pattern
 from ...model.stack.smoke import VERSION_LABEL, Check
 from ...model.suite import FAILED, PASSED, SKIPPED
 from ...model.units import show_duration
@@ -15,7 +16,7 @@ from ...model.units import show_duration
 if TYPE_CHECKING:
     from ...model.stack.stack import Service, Stack
 
-_VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+.][0-9A-Za-z.+-]+)?", re.ASCII)
+_VERSION = lazy_pattern(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+.][0-9A-Za-z.+-]+)?", re.ASCII)
 _SHOWN = 120  # characters of a body in a reason
 # https://curl.se/docs/manpage.html#EXIT and the shell's own codes
 _CURL_TIMEOUT, _NO_CURL = 28, (126, 127)

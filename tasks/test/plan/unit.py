@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...model.errors import CheckError
+from ...model.lazy_pattern import lazy_pattern
 from ...model.profile.profile import Profile
 from ...model.secret import reveal
 from ...sandbox.plan.container import REPORTS, ContainerResult
@@ -16,7 +17,7 @@ from .verdict import ServiceVerdict, failures
 _SHOWN = 60  # lines of a log that explain a failure
 TESTER = "tester"  # the default tester stage
 # Messages of cgo and of the go command when the race detector cannot be used.
-_NO_RACE = re.compile(
+_NO_RACE = lazy_pattern(
     r"C compiler \"?[^\n\"]*\"? not found|-race requires cgo|-race is (?:only )?(?:not )?supported"
     r"|race detector is not supported",
     re.IGNORECASE,

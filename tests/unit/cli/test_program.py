@@ -87,7 +87,7 @@ def test_pyyaml_is_loaded_without_compiling_what_is_not_used() -> None:
 
 
 def test_the_yaml_reader_is_loaded_once() -> None:
-    said = as_module("from invoke.util import yaml\nimport yaml as installed\nprint(yaml is installed)")
+    said = as_module("from invoke.util import yaml\nimport yaml as installed\nprint(yaml.reader is installed.reader)")
 
     assert said.strip() == "True"
 

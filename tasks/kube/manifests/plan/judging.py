@@ -1,18 +1,18 @@
 """What of a translation may not be rendered: keys that are refused, and secrets."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ....model.errors import InputError
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.stack import Stack
 from ...plan.outcome import IGNORED, REFUSED, KeyOutcome, order, position
 from ...plan.source import Position
 from .overlays import Object
 
 _MARK = "${slipway:"
-_PLACEHOLDER = re.compile(r"\$\{slipway:([^}]*)\}")
+_PLACEHOLDER = lazy_pattern(r"\$\{slipway:([^}]*)\}")
 _SHOWN = 20  # refused keys in a message
 
 

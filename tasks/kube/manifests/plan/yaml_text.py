@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 
-_PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./@+=,%-]|:(?=[A-Za-z0-9/]))*")
+_PLAIN = lazy_pattern(r"[A-Za-z_/](?:[A-Za-z0-9_./@+=,%-]|:(?=[A-Za-z0-9/]))*")
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf", "infinity"})
 # https://yaml.org/spec/1.2.2/#51-character-set, without those that end a line for some readers.
-_PRINTABLE = re.compile(r"[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
-_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
+_PRINTABLE = lazy_pattern(r"[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
+_UNPRINTABLE = lazy_pattern(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BLANK_LINE = lazy_pattern(r"^[ \t]+$", re.MULTILINE)
 
 
 class Expression(Record):

@@ -1,9 +1,9 @@
 """The variables of a service: literally what Compose passes, and references for those that are secret."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.profile.redaction import is_secret_variable
 from ....model.stack.stack import Service, unescaped
 from ..outcome import KeyOutcome, inferred, refused, translated
@@ -15,8 +15,8 @@ from .held import MODEL, VARIABLE, SecretOrigin, placed, secret_key, secret_name
 KEYS = frozenset({"environment", "env_file"})
 UNSET = "KUBE-UNSET-VARIABLE"
 _INTO = "containers[].env"
-_NAME = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
-_RELAXED = re.compile(r"[ -<>-~]+")
+_NAME = lazy_pattern(r"[-._A-Za-z][-._A-Za-z0-9]*")
+_RELAXED = lazy_pattern(r"[ -<>-~]+")
 
 
 def part(source: KubeSource, service: Service) -> Part:

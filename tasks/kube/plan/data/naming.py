@@ -1,12 +1,12 @@
 """Names of volumes in a Pod, of claims and of ConfigMaps: DNS labels that tell where they come from."""
 
 import hashlib
-import re
 
+from ....model.lazy_pattern import lazy_pattern
 from ..names import LONGEST, label
 
-_PLAIN_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_PLAIN_PATH = re.compile(r"[a-z0-9/]*")
+_PLAIN_NAME = lazy_pattern(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_PLAIN_PATH = lazy_pattern(r"[a-z0-9/]*")
 
 
 def digest(*parts: str | bytes) -> str:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from .expansion import literal
 from .naming import digest
 
-_PLACEHOLDER = re.compile(r"(\$\$)|\$\{slipway:([^}]*)\}")
+_PLACEHOLDER = lazy_pattern(r"(\$\$)|\$\{slipway:([^}]*)\}")
 _PREFIX = "SLIPWAY_SECRET_"
 
 

@@ -1,10 +1,10 @@
 """What the containers of Pods may do, in the words of a container engine, as the API server and the kubelet say it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ....model.engine.confinement import Confined, Mount, PublishedPort
+from ....model.lazy_pattern import lazy_pattern
 from .difference import Raw, service_of
 
 UNKNOWN = "unknown"  # the user of a container of which neither its Pod nor the kubelet says one
@@ -19,7 +19,7 @@ _UNITS = {
     "P": 1e15,
     **{f"{unit}i": float(1 << 10 * power) for power, unit in enumerate("KMGTP", 1)},
 }
-_QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
+_QUANTITY = lazy_pattern(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
 _PROPAGATION = {"Bidirectional": "rshared", "HostToContainer": "rslave"}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from re import Match
 
 from ....model.errors import CommandError, InputError, RefusedError, SlipwayError
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 
 
@@ -48,8 +49,8 @@ def exists_already(said: str) -> bool:
     return "(AlreadyExists)" in said or "already exists" in said
 
 
-_ERROR = re.compile(r"^(?:error|Error)(?: from server(?: \(\w+\))?)?: ")
-_CHATTER = re.compile(r"[IWE]\d{4} |level=|Warning: |WARNING: |For verbose messaging|See also:|Use \"")
+_ERROR = lazy_pattern(r"^(?:error|Error)(?: from server(?: \(\w+\))?)?: ")
+_CHATTER = lazy_pattern(r"[IWE]\d{4} |level=|Warning: |WARNING: |For verbose messaging|See also:|Use \"")
 
 
 def _no_context(found: Match[str], place: ClusterPlace) -> SlipwayError:

@@ -1,9 +1,9 @@
 """The Pods of a project: their state in the words of a container engine, and why they do not get ready."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 from ....model.stack.stack import Service, Stack
 from .. import labels
@@ -12,7 +12,7 @@ from .difference import JOB, PODS, Raw, service_of
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _SETUP = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NODES = "`kubectl get nodes` shows what the cluster has"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = lazy_pattern(r"sha256:[0-9a-f]{64}")
 
 
 class PodProblem(Record):

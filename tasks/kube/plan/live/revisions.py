@@ -5,13 +5,13 @@ the same. https://helm.sh/docs/helm/helm_history/
 """
 
 import json
-import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 from ....release.plan.release import DEPLOYED, DOCUMENT_LABEL, FAILED, ROLLED_BACK, Release, from_labels
 from .. import labels
@@ -22,8 +22,8 @@ _PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 _SERVED = ("deployed", "superseded")
 _REMOVED = "uninstalled"  # helm's word
 REMOVED = "removed"  # the outcome of a release that was taken down
-_BACK = re.compile(r"^Rollback to (?P<revision>\d+)")
-_BESIDE = re.compile(r"^Beside release (?P<revision>\d+):")
+_BACK = lazy_pattern(r"^Rollback to (?P<revision>\d+)")
+_BESIDE = lazy_pattern(r"^Beside release (?P<revision>\d+):")
 
 
 class Revision(Record):

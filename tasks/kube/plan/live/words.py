@@ -3,14 +3,14 @@
 The words are those of a plan on an engine: a key of the service, and the names below it; never a value.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from .fields import Path
 
 SECRETS = "slipway.dev/secrets"  # annotation of Pods: which state of which secrets they have
-_ELEMENT = re.compile(r"(?P<field>[^\[]+)\[(?P<name>.*)\]$")
+_ELEMENT = lazy_pattern(r"(?P<field>[^\[]+)\[(?P<name>.*)\]$")
 _TEMPLATE = ("spec", "template")
 _RUNS = ("spec", "jobTemplate", "spec")
 

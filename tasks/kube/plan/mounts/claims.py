@@ -1,11 +1,11 @@
 """Where the data of a volume is: in a claim of its own, in one for each Pod of a StatefulSet, or in the Pod only."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
 from ....model.errors import InputError
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 from ....model.stack.extension import RECREATE, known_keys, mapping
 from ....model.stack.stack import Service
@@ -23,7 +23,9 @@ _KEYS = ("size", "class", "access", "keep")
 _SIZE = "1Gi"
 _TAKEN = ("secrets", "shm", "tmpfs-", "config-", "bind-", "image-", "anonymous-")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
-_ANNOTATION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_ANNOTATION = lazy_pattern(
+    r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
 # Nothing that removes a release removes its data.
 _KEPT = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
 

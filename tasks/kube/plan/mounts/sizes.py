@@ -3,9 +3,10 @@
 import re
 
 from ....model.errors import InputError
+from ....model.lazy_pattern import lazy_pattern
 
-_QUANTITY = re.compile(r"(?P<number>[1-9]\d*(?:\.\d+)?)(?P<unit>[KMGTP]i|[kMGTP])?(?P<byte>B)?")
-_DOCKER = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_QUANTITY = lazy_pattern(r"(?P<number>[1-9]\d*(?:\.\d+)?)(?P<unit>[KMGTP]i|[kMGTP])?(?P<byte>B)?")
+_DOCKER = lazy_pattern(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 

@@ -1,9 +1,9 @@
 """The mounts of a service: named volumes as claims, anonymous ones in the Pod, host paths and memory by their own."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.stack import Service
 from ..data.naming import of_path
 from ..data.owner import filesystem_group
@@ -15,7 +15,7 @@ from .entries import BIND, IMAGE, TMPFS, VOLUME, MountEntry, entries
 from .sizes import docker_bytes, in_binary
 
 KEYS = frozenset({"volumes", "volumes_from"})
-_PATH = re.compile(r"/[^:]*")
+_PATH = lazy_pattern(r"/[^:]*")
 _EMPTY_INTO = "volumes[].emptyDir"
 
 

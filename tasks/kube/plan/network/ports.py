@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.record import Record
 from ....model.stack.stack import Service
 from ..names import label
@@ -11,8 +12,8 @@ from ..source import KubeSource
 
 _LONGEST_NAME = 15  # https://kubernetes.io/docs/concepts/services-networking/service/#multi-port-services, RFC 6335
 # https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol
-_APPLICATION = re.compile(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_LOOPBACK = re.compile(r"127\.|::1$|\[::1\]$")
+_APPLICATION = lazy_pattern(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_LOOPBACK = lazy_pattern(r"127\.|::1$|\[::1\]$")
 
 
 class ContainerPort(Record):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.stack import Service
 from ..mentions import of_service, readable
 from ..names import is_label, label
@@ -13,7 +14,7 @@ from ..source import KubeSource
 KEYS: frozenset[str] = frozenset()
 
 # A variable whose whole value is a host, by the end of its name.
-_HOST_VARIABLE = re.compile(r"(?:HOST|HOSTNAME|SERVER|SERVERS|ADDR|ADDRESS|ENDPOINT|URL|URI|DSN)$", re.IGNORECASE)
+_HOST_VARIABLE = lazy_pattern(r"(?:HOST|HOSTNAME|SERVER|SERVERS|ADDR|ADDRESS|ENDPOINT|URL|URI|DSN)$", re.IGNORECASE)
 
 
 def part(source: KubeSource, service: Service) -> Part:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.stack import Service, unescaped
 from ..outcome import KeyOutcome, ignored, refused, translated
 from ..part import Part
 from ..source import KubeSource
 
 KEYS = frozenset({"hostname", "domainname", "extra_hosts", "dns", "dns_opt", "dns_search"})
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL = lazy_pattern(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def part(source: KubeSource, service: Service) -> Part:

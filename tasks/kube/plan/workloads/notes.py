@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.stack import Service, unescaped
 from .. import labels
 from ..outcome import KeyOutcome, ignored, translated
@@ -17,9 +18,9 @@ from ..source import KubeSource
 
 KEYS = frozenset({"labels", "label_file", "annotations", "deploy.labels"})
 # What these mean is said by other keys of the Compose file, or by nothing of it.
-_TAKEN = re.compile(r"(.+\.)?(kubernetes\.io|k8s\.io|slipway)|slipway\..*|helm\.sh|argocd\.argoproj\.io")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_TAKEN = lazy_pattern(r"(.+\.)?(kubernetes\.io|k8s\.io|slipway)|slipway\..*|helm\.sh|argocd\.argoproj\.io")
+_NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_PREFIX = lazy_pattern(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 
 
 def part(source: KubeSource, service: Service) -> Part:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import InputError
+from ...lazy_pattern import lazy_pattern
 from ...record import Record
 
 _KEYS = ("min", "max", "cpu")
-_PERCENTAGE = re.compile(r"(\d{1,3})\s*%?", re.ASCII)
+_PERCENTAGE = lazy_pattern(r"(\d{1,3})\s*%?", re.ASCII)
 _MOST = 1000
 _USUAL = 80
 

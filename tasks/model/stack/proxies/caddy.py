@@ -8,9 +8,10 @@ import math
 import re
 from collections.abc import Sequence
 
+from ...lazy_pattern import lazy_pattern
 from ..upstream import canary_weights, serving_containers, serving_weights
 
-_BACKUP = re.compile(r"^[ \t]*server[ \t]+(?P<host>[^\s:;]+)[^;\n]*[ \t]backup;", re.MULTILINE)
+_BACKUP = lazy_pattern(r"^[ \t]*server[ \t]+(?P<host>[^\s:;]+)[^;\n]*[ \t]backup;", re.MULTILINE)
 
 
 def slots(text: str, service: str, count: int) -> dict[str, str]:

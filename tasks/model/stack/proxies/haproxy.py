@@ -7,15 +7,16 @@ and the line with the name of the service serves only while no container is name
 import re
 
 from ...errors import InputError
+from ...lazy_pattern import lazy_pattern
 from .. import upstream
 from ..upstream import ProxyTarget, has_pattern
 
-_SAID = re.compile(
+_SAID = lazy_pattern(
     r"^(?P<indent>[ \t]*)server[ \t]+\S+[ \t]+(?P<host>[^\s:#@/]+)(?P<port>:\d+)?(?P<rest>(?:[ \t][^\n#]*?)?)"
     r"[ \t]*(?:#(?P<canary> canary\b)?[^\n]*)?$",
     re.MULTILINE,
 )
-_TOLD = re.compile(
+_TOLD = lazy_pattern(
     r"^(?P<indent>[ \t]*)server[ \t]+(?P<host>[^\s:;]+)(?P<port>:\d+)?(?P<rest>[^;\n]*);[ \t]*(?P<canary># canary)?"
     r"(?P<end>\n|\Z)",
     re.MULTILINE,

@@ -9,9 +9,10 @@ https://doc.traefik.io/traefik/reference/routing-configuration/http/load-balanci
 import re
 
 from ...errors import InputError
+from ...lazy_pattern import lazy_pattern
 from ..upstream import ProxyTarget
 
-_LINE = re.compile(
+_LINE = lazy_pattern(
     r"^(?P<indent>[ \t]*)(?P<off>#[ \t]*)?-[ \t]+(?P<key>[\"']?url[\"']?:[ \t]*)(?P<quote>[\"']?)(?P<scheme>[a-z0-9]+)://"
     r"(?P<host>[^:/\"'\s#]+)(?P<rest>[^\s\"'#]*)(?P=quote)[ \t]*(?:#[ \t]*(?P<role>backup|down|canary))?[ \t]*"
     r"(?P<end>\n|\Z)(?:[ \t]+weight:[ \t]*(?P<weight>\d+)[ \t]*# share[ \t]*(?:\n|\Z))?",

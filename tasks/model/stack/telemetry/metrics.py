@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import InputError
+from ...lazy_pattern import lazy_pattern
 from ...record import Record
 
 POSTGRES, MYSQL, REDIS, NGINX = KINDS = ("postgres", "mysql", "redis", "nginx")
@@ -15,7 +16,7 @@ DURATION, STATUS = "http_server_request_duration_seconds", "http_response_status
 _PORTS = {POSTGRES: 5432, MYSQL: 3306, REDIS: 6379}
 _PATHS = {"": "/metrics", NGINX: "/stub_status"}
 _KEYS = ("port", "path", "duration", "status", "exporter")
-_PARTS = re.compile(r"(?P<histogram>.+)_(?:bucket|count|sum)")
+_PARTS = lazy_pattern(r"(?P<histogram>.+)_(?:bucket|count|sum)")
 
 
 class Metrics(Record):

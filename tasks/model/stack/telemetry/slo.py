@@ -4,12 +4,13 @@ import re
 from typing import Any
 
 from ...errors import InputError
+from ...lazy_pattern import lazy_pattern
 from ...record import Record
 from ...units import parse_duration
 
 _KEYS = ("name", "objective", "latency")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
+_NAME = lazy_pattern(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PERCENT = lazy_pattern(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 
 class Objective(Record):
