@@ -61,6 +61,7 @@ ns = Collection(
         gitops.suspend,
         gitops.resume,
         gitops.install_,
+        gitops.export_,
     ),
     Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_, chaos.run_),
     Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),

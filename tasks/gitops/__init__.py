@@ -69,3 +69,23 @@ def install_(c: Context, env: str = "", user: str = "", out: str = "") -> None:
     from .install import install
 
     install(Project(c, env), user, out)
+
+
+@task(
+    name="export",
+    help={
+        "env": _ENV,
+        "branch": "branch of the repository to write to, which has nothing else",
+        "push": "push it, never by force",
+        "json": _JSON,
+    },
+    auto_shortflags=False,
+)
+def export_(c: Context, env: str = "", branch: str = "", push: bool = False, json: bool = False) -> None:
+    """Write the Kubernetes objects of an environment into a branch for Argo CD and Flux."""
+    from ..host.project import Project
+
+    project = Project(c, env)  # Compose works while the rest is loaded
+    from .export import run
+
+    run(project, branch, push, json)

@@ -44,9 +44,18 @@ def run(project: Project, out: str) -> None:
 
 def _next(project: Project, made: Translated, overlay: Path) -> Iterator[str]:
     """Yield how the objects get to the cluster, and before them the Secret whose values none of them has."""
-    where = {"context": project.profile.text("KUBE_CONTEXT"), "namespace": project.profile.text("KUBE_NAMESPACE")}
-    kubectl = shlex.join(("kubectl", *(f"--{option}={value}" for option, value in where.items() if value)))
+    yield from secret_to_make(project, made)
+    yield f"apply them: {_kubectl(project)} apply --server-side -k {shlex.quote(str(overlay))}"
+
+
+def secret_to_make(project: Project, made: Translated) -> Iterator[str]:
+    """Yield how to make the Secret that objects read; nothing where they read none."""
     if held := wanted(made.source):
-        yield f"they read the Secret {secret_name(made.source.stack.project)}; made and renewed, in bash:"
-        yield f"  {by_hand(kubectl, made.source.stack.project, held)}"
-    yield f"apply them: {kubectl} apply --server-side -k {shlex.quote(str(overlay))}"
+        name = made.source.stack.project
+        yield f"they read the Secret {secret_name(name)}; made and renewed, in bash:"
+        yield f"  {by_hand(_kubectl(project), name, held)}"
+
+
+def _kubectl(project: Project) -> str:
+    where = {"context": project.profile.text("KUBE_CONTEXT"), "namespace": project.profile.text("KUBE_NAMESPACE")}
+    return shlex.join(("kubectl", *(f"--{option}={value}" for option, value in where.items() if value)))

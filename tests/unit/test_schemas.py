@@ -69,8 +69,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**kept, "SLIPWAY_PROJECT_DIR": str(root), "SLIPWAY_ENVS_DIR": str(root)}
 
 
-# Tasks that ask a cluster, with the test that reads their document.
-ON_A_CLUSTER = {"kube.autoscale": "tests/unit/kube/test_kube_autoscale.py"}
+# Tasks that ask a cluster, or write to a repository, with the test that reads their document.
+ON_A_CLUSTER = {
+    "kube.autoscale": "tests/unit/kube/test_kube_autoscale.py",
+    "gitops.export": "tests/unit/gitops/test_export.py",
+}
 
 
 def test_what_tasks_on_a_cluster_print_is_checked_too() -> None:

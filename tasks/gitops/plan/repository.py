@@ -38,3 +38,19 @@ def shown(address: str) -> str:
     if parts.scheme in ("https", "http") and "@" in parts.netloc:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return address
+
+
+def public(address: str) -> str:
+    """Return the address of a repository for others: without a password, and a directory of this machine as a URL."""
+    parts = urlsplit(address)
+    if parts.scheme in ("https", "http"):
+        return shown(address)
+    if parts.scheme == "ssh" and parts.password is not None:
+        return parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}").geturl()
+    return f"file://{address}" if address.startswith("/") else address
+
+
+def over_ssh(address: str) -> str:
+    """Return ``ssh://git@host/path`` for ``git@host:path``, and any other address as it is."""
+    match = _SCP.fullmatch(address)
+    return f"ssh://{address.partition('@')[0]}@{match['host']}/{match['path'].lstrip('/')}" if match else address

@@ -288,6 +288,10 @@ SLIPWAY = (
         "/etc/slipway/allowed_signers"),
     Key("GITOPS_GPG_KEYS", TEXT, "", "File, the same, with the public OpenPGP keys whose signature a commit needs.",
         "/etc/slipway/signers.asc"),
+    Key("GITOPS_SIGNING_KEY_FILE", TEXT, "",
+        "File, the same, with the SSH key that `inv gitops.export` signs its commits with; empty: as git is "
+        "configured.",
+        "/etc/slipway/deploy_key"),
     Key("GITOPS_VERIFY", _choice("commit", "tag"), "commit",
         "What has to be signed: the newest commit of the branch, or the newest version tag on it, which is deployed.",
         "tag"),

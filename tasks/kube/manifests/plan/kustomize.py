@@ -29,8 +29,13 @@ def files(environments: Mapping[str, Sequence[Object]]) -> dict[str, str]:
     base = shared(list(ordered.values()))
     result = _directory(_BASE, {"resources": sorted(file_name(one) for one in base)}, base)
     for name, objects in ordered.items():
-        result |= _overlay(f"{_OVERLAYS}/{name}", {identity(one): one for one in base}, objects)
+        result |= _overlay(overlay(name), {identity(one): one for one in base}, objects)
     return dict(sorted(result.items()))
+
+
+def overlay(environment: str) -> str:
+    """Return the directory with all objects of an environment."""
+    return f"{_OVERLAYS}/{environment}"
 
 
 def file_name(one: Object) -> str:
@@ -75,7 +80,7 @@ def environments_in(found: Files, read: Callable[[str], Any]) -> dict[str, list[
     data = {path: read(text) for path, text in found.items()}
     base = _resources(data, _BASE)
     names = sorted({path.split("/")[1] for path in data if path.startswith(f"{_OVERLAYS}/")})
-    return {name: _resolved(data, f"{_OVERLAYS}/{name}", base) for name in names}
+    return {name: _resolved(data, overlay(name), base) for name in names}
 
 
 def _resources(data: Mapping[str, Any], path: str) -> list[Object]:
