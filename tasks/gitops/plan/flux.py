@@ -11,6 +11,7 @@ fails leaves what comes after it as it was.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...kube.plan.workloads.kinds import JOB
 from ...kube.plan.workloads.ordering import WAVE
 from .exported import Exported, Object, text
 from .repository import over_ssh
@@ -22,6 +23,8 @@ _LEAST, _MORE = 300, 60  # seconds: for what names no limit of its own, and beyo
 _SCHEMES = ("https://", "http://", "ssh://")
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/: its own name and kind do not count.
 _NOT_HERE = "$patch: delete\napiVersion: v1\nkind: Any\nmetadata:\n  name: any\n"
+# A Job that the cluster removes after a day would be made again, and so run again, each day.
+_STAYS = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: any\nspec:\n  ttlSecondsAfterFinished: null\n"
 
 
 def waves(objects: Iterable[Object]) -> tuple[int, ...]:
@@ -49,7 +52,8 @@ def files(about: Exported, objects: Iterable[Object], overlay: str) -> dict[str,
         mine = given if alone else tuple(one for one in given if _wave(one) == number)
         result[f"{place}/{name}.yaml"] = text(_kustomization(about, name, path, _seconds(mine), before))
         if not alone:
-            result[f"{path}/kustomization.yaml"] = text(_only(number, f"../../../{overlay}"))
+            jobs = any(one["kind"] == JOB for one in mine)
+            result[f"{path}/kustomization.yaml"] = text(_only(number, f"../../../{overlay}", jobs))
         before = name
     return result
 
@@ -94,13 +98,16 @@ def _seconds(objects: Iterable[Object]) -> int:
     return max(_LEAST, *said, 0) + _MORE
 
 
-def _only(number: int, overlay: str) -> dict[str, Any]:
+def _only(number: int, overlay: str, jobs: bool) -> dict[str, Any]:
     """Return a directory of kustomize that has of an overlay only the objects of one wave."""
+    patches = [{"target": {"labelSelector": f"{WAVE}!={number}"}, "patch": _NOT_HERE}]
+    if jobs:
+        patches.append({"target": {"kind": JOB}, "patch": _STAYS})
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [overlay],
-        "patches": [{"target": {"labelSelector": f"{WAVE}!={number}"}, "patch": _NOT_HERE}],
+        "patches": patches,
     }
 
 

@@ -1,6 +1,10 @@
 """What Argo CD and Flux are told of an environment."""
 
+import os
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,10 @@ import yaml
 from tasks.gitops.plan import argocd, exported, flux
 from tasks.gitops.plan.exported import Exported
 from tasks.gitops.plan.repository import over_ssh, public
+from tasks.kube.manifests.plan import kustomize
 
+KUBECTL = shutil.which("kubectl", path=f"{os.environ['PATH']}:{Path.home() / '.cache' / 'slipway' / 'bin'}")
+API = {"StatefulSet": "apps/v1", "Deployment": "apps/v1", "Job": "batch/v1"}
 ABOUT = Exported("prod", "shop", "shop-eu", "https://git.example.com/shop/shop.git", "deploy/prod")
 OVERLAY = "overlays/prod"
 
@@ -56,6 +63,27 @@ def test_flux_waits_for_each_wave_before_it_begins_the_next() -> None:
     only = made["waves/prod/1/kustomization.yaml"]
     assert only["resources"] == ["../../../overlays/prod"]
     assert only["patches"][0]["target"] == {"labelSelector": "slipway/wave!=1"}
+    assert [len(made[f"waves/prod/{number}/kustomization.yaml"]["patches"]) for number in (0, 1, 2)] == [1, 2, 1]
+
+
+@pytest.mark.skipif(not KUBECTL, reason="no kubectl here")
+def test_a_wave_has_its_own_objects_only_and_its_job_stays(tmp_path: Path) -> None:
+    objects = [{**one, "apiVersion": API[one["kind"]]} for one in MIGRATED]
+    objects[1]["spec"] = {**objects[1]["spec"], "ttlSecondsAfterFinished": 86400}
+    for path, text in {**kustomize.files({"prod": objects}), **flux.files(ABOUT, objects, OVERLAY)}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    def built(path: str) -> list[Any]:
+        done = subprocess.run([str(KUBECTL), "kustomize", path], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return list(yaml.safe_load_all(done.stdout))
+
+    waves = [built(f"waves/prod/{number}") for number in (0, 1, 2)]
+    assert [[one["kind"] for one in wave] for wave in waves] == [["StatefulSet"], ["Job"], ["Deployment"]]
+    assert waves[1][0]["spec"] == {"activeDeadlineSeconds": 900}, "else it would run again each day"
+    (job,) = [one for one in built(OVERLAY) if one["kind"] == "Job"]
+    assert job["spec"]["ttlSecondsAfterFinished"] == 86400
 
 
 def test_flux_gets_one_kustomization_where_there_are_no_waves() -> None:
