@@ -11,7 +11,7 @@ from .exported import Exported
 
 _NAMESPACE = "argocd"
 _SERVER = "https://kubernetes.default.svc"  # the cluster that Argo CD itself runs on
-_TRIES = 5
+_AGAIN = 2  # a migration that fails is not likely to end well later; what the API server refused for a moment is
 
 
 def application(about: Exported, path: str) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def application(about: Exported, path: str) -> dict[str, Any]:
                 # As `kubectl apply --server-side` does it; what is gone goes when the rest is well; and no object is
                 # taken from another Application.
                 "syncOptions": ["ServerSideApply=true", "PruneLast=true", "FailOnSharedResource=true"],
-                "retry": {"limit": _TRIES, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}},
+                # "refresh": of the newest commit by then, which may be the one that repairs it (since 3.2).
+                "retry": {"limit": _AGAIN, "refresh": True, "backoff": {"duration": "10s", "factor": 2}},
             },
         },
     }
