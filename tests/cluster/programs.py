@@ -1,6 +1,6 @@
 """Programs that are built once from Go modules and kept, by the hash of what they are made of.
 
-Two builds at once: the second one waits for the first.
+Two builds of the same: the second one waits for the first.
 """
 
 import fcntl
@@ -59,7 +59,7 @@ class Programs:
         """Return the directory of the programs, built if need be; raises CalledProcessError when Go can not do it."""
         target = self.directory()
         if not self.built():
-            with locked("build"):
+            with locked(f"build-{target.name}"):
                 if not self.built():
                     self._build(target)
         os.utime(target)  # in use
