@@ -1,7 +1,6 @@
 """The agent: looks at a branch, decides, and lets `inv deploy.ENVIRONMENT` do the work; remembers, and tells."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from ..release.plan.release import Release, serving
 from . import deploys, stored, tell, verify
 from .clone import Clone
 from .configuration import Configuration, configuration
+from .hints import listened
 from .plan import commit_status, decision, repository, signature
 from .plan.commit_status import CommitStatus
 from .plan.decision import AgentDecision, Healing, Situation, short
@@ -65,7 +65,7 @@ def run(project: Project) -> None:
         _show(project, config)
         return
     environment = project.profile.environment
-    with _alone(project, config) as lock:
+    with _alone(project, config) as lock, listened(config.webhook) as hints:
         note(f"{environment} follows {config.branch} of {repository.shown(config.repository)}")
         agent, said = Agent(project, config, lock), ""
         while True:
@@ -80,7 +80,7 @@ def run(project: Project) -> None:
                 note(error.message, ERROR)
                 note(f"  hint: {error.hint}", ERROR)
             said = error.message if error else ""
-            time.sleep(config.interval)
+            hints.wait(config.interval)
 
 
 @contextmanager

@@ -6,8 +6,9 @@ from pathlib import Path
 from ..host.project import Project
 from ..model.errors import InputError
 from ..model.record import Record
-from .plan import commit_status, repository
+from .plan import commit_status, repository, webhook
 from .plan.commit_status import StatusServer
+from .plan.webhook import Listening
 
 
 class Configuration(Record):
@@ -27,6 +28,7 @@ class Configuration(Record):
     heal_window_text: str
     server: StatusServer | None
     token: Path | None
+    webhook: Listening | None = None
 
 
 def configuration(project: Project) -> Configuration:
@@ -63,6 +65,7 @@ def configuration(project: Project) -> Configuration:
         profile.integer("GITOPS_HEAL_MAX"),
         profile.duration("GITOPS_HEAL_WINDOW"), profile.text("GITOPS_HEAL_WINDOW"), server,
         _token(project, where) if server else None,
+        webhook.listening(profile.text("GITOPS_WEBHOOK_LISTEN"), profile.text("GITOPS_WEBHOOK_SECRET")),
     )  # fmt: skip
 
 

@@ -89,6 +89,14 @@ PORT = Type(
     "a port of the host, from 1 to 65535",
     lambda text: re.fullmatch(r"[1-9][0-9]{0,4}", text, re.ASCII) is not None and int(text) < 65536,
 )
+LISTEN = Type(
+    "address to listen at",
+    "a host and a port such as 127.0.0.1:9010",
+    lambda text: (
+        re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+", text, re.ASCII) is not None
+        and PORT.accepts(text.rpartition(":")[2])
+    ),
+)
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/#configuration-file: no fractions
 STORE_DURATION = Type("whole duration", "a duration in whole numbers such as 15s, 1h30m or 15d",
                       _matches(r"(?=[0-9])(?:[1-9][0-9]{0,8}d)?(?:[1-9][0-9]{0,8}h)?(?:[1-9][0-9]{0,8}m(?!s))?"
@@ -312,6 +320,12 @@ SLIPWAY = (
         "shop/shop"),
     Key("GITOPS_TOKEN_FILE", TEXT, "", "File, relative to the settings file, with the token for that API.",
         "/etc/slipway/status-token"),
+    Key("GITOPS_WEBHOOK_LISTEN", LISTEN, "",
+        "Address at which `inv gitops.run` listens for webhooks, which only make it look sooner; empty: nowhere.",
+        "127.0.0.1:9010"),
+    Key("GITOPS_WEBHOOK_SECRET", TEXT, "",
+        "Secret of these webhooks, as GitHub, Gitea and GitLab have it; empty: anybody may send one.",
+        "correct-horse"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from fakes import World
 from signed_repository import Author, run
 from support import container, profile
 
-from tasks.gitops import agent, deploys, status, stored
+from tasks.gitops import agent, deploys, hints, status, stored
 from tasks.gitops.agent import Agent, Looked
 from tasks.gitops.plan.ended import DeployEnd
 from tasks.host.runner import Runner
@@ -320,7 +320,7 @@ def test_a_look_that_fails_is_no_end_of_the_agent(env: Environment, monkeypatch:
 
     monkeypatch.setattr(agent, "Agent", Broken)
     monkeypatch.setattr(agent, "_alone", alone)
-    monkeypatch.setattr(agent.time, "sleep", lambda _: None)
+    monkeypatch.setattr(hints.Hints, "wait", lambda *_: False)
     with pytest.raises(LockLostError):
         agent.run(env.project)
     assert len(looks) == 3
