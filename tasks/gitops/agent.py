@@ -20,6 +20,7 @@ from . import deploys, stored, tell, verify
 from .clone import Clone
 from .configuration import Configuration, configuration
 from .hints import listened
+from .measure import AgentMetrics
 from .plan import commit_status, decision, repository, signature
 from .plan.commit_status import CommitStatus
 from .plan.decision import AgentDecision, Healing, Situation, short
@@ -124,9 +125,21 @@ class Agent:
         self._project, self._config, self._lock = project, config, lock
         self._clone = Clone(config.directory, config.repository, config.branch)
         self._plan = config.directory / "heal.plan"
+        self._metrics = AgentMetrics(project, config.interval, config.heal_window)
 
     def look(self) -> Looked:
         """Look at the repository and do what is to be done; raises SlipwayError where a look is not possible."""
+        try:
+            look = self._look()
+        except (StoppedError, LockLostError):
+            raise
+        except SlipwayError:
+            self._metrics.hindered()
+            raise
+        self._metrics.looked(look.decided, look.attempt)
+        return look
+
+    def _look(self) -> Looked:
         self._lock.verify()
         memory = stored.memory(self._project)
         try:
@@ -197,6 +210,7 @@ class Agent:
         self._lock.verify()
         if not (memory.attempt and memory.attempt.commit == commit):  # what is tried again was told
             memory = self._told(memory, commit, commit_status.PENDING, f"deploying to {name}")
+        self._metrics.deploying(len(decided.drift))
         # What is healed is what was seen and nothing else: the plan is refused where anything has moved since.
         ended = deploys.deploy(project, checkout, self._plan if healing else None)
         attempt = replace(_attempt(project, commit, ended), signer=seen.signer)

@@ -14,7 +14,9 @@ from ..host.project import Project
 from ..model.engine.facts import MONITORS_LABEL, monitoring_project
 from ..model.errors import RefusedError, SlipwayError
 
-OUTCOME, LOCK, DRIFT, BACKUP, DATABASE = "", "-lock", "-drift", "-backup", "-vulnerability-database"
+OUTCOME, LOCK, DRIFT, BACKUP, DATABASE, GITOPS = (
+    "", "-lock", "-drift", "-backup", "-vulnerability-database", "-gitops",
+)  # fmt: skip
 _EXPORTER, _TARGET = "node-exporter", "/textfile"
 
 

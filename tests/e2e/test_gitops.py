@@ -94,6 +94,7 @@ def agent(forge: Forge) -> Lean:
     home = directory / "agent"
     subprocess.run(("git", "clone", "--quiet", str(forge.bare), str(home)), check=True)
     (directory / "token").write_text("t0p-s3cret\n")
+    (directory / "metrics").mkdir()
     settings = {
         "GITOPS_REPOSITORY": forge.bare,
         "GITOPS_ALLOWED_SIGNERS": forge.signers,
@@ -105,6 +106,7 @@ def agent(forge: Forge) -> Lean:
         "GITOPS_TOKEN_FILE": directory / "token",
         "GITOPS_HEAL": "heal",
         "DEPLOY_NICE": "0",
+        "DEPLOY_METRICS_DIR": directory / "metrics",
     }
     text = "".join(f"{key}={value}\n" for key, value in settings.items())
     (home / "envs" / "dev.local.env").write_text(text)
@@ -144,6 +146,9 @@ def test_signed_commits_are_deployed_and_nothing_else_is(forge: Forge, agent: Le
     failed = agent.json("gitops.once", code=4)
     assert (failed["outcome"], failed["commit"]) == ("rolled-back", bad)
     assert agent.answer() == "v3"
+    (metrics,) = (agent.project_dir.parent / "metrics").glob("slipway-*-gitops.prom")
+    told = metrics.read_text()
+    assert 'environment="dev",state="failed"} 1\n' in told and f'commit="{bad}",outcome="rolled-back"}} 1\n' in told
     count = len(history(agent))
     again = agent.json("gitops.once", code=3)
     assert again["action"] == "failed" and "rolled-back at" in again["reason"]

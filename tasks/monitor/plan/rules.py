@@ -17,7 +17,7 @@ SERVICES = "services"
 # Files that are made for a project: rules for its objectives, and for services whose metrics have names of their own.
 OBJECTIVES, OWN_NAMES = GENERATED = ("objectives", "own-names")
 # The job whose series a file of rules, or a dashboard, reads, where the file is not called after it.
-_JOBS = {"probes": "blackbox", "deploys": "node", "monitoring": "prometheus"} | dict.fromkeys(
+_JOBS = {"probes": "blackbox", "deploys": "node", "gitops": "node", "monitoring": "prometheus"} | dict.fromkeys(
     (*GENERATED, "releases"), SERVICES
 )
 # Series that are there only at times: a pool, a memory limit, a health check, HTTPS or an objective that not every

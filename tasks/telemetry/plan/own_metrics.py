@@ -14,6 +14,15 @@ _HELP = {
     "slipway_lock_held_since_seconds": "Since when a deploy has the lock, 0 when none has it.",
     "slipway_vulnerability_database_timestamp_seconds": "When the vulnerability database was made.",
     "slipway_backup_timestamp_seconds": "When the newest backup was made.",
+    "slipway_gitops_last_look_timestamp_seconds": "When the GitOps agent last looked at its repository, or tried to.",
+    "slipway_gitops_interval_seconds": "How long the GitOps agent waits between two looks.",
+    "slipway_gitops_state": "1 for what the GitOps agent is doing, 0 for all else that it may do.",
+    "slipway_gitops_suspended": "1 while people have told the GitOps agent to do nothing.",
+    "slipway_gitops_drift": "How many services are not as the deployed commit says, as the GitOps agent has seen.",
+    "slipway_gitops_heals": "How often the GitOps agent has healed within GITOPS_HEAL_WINDOW.",
+    "slipway_gitops_commit_info": "The commit that the GitOps agent deployed last, or tried to.",
+    "slipway_gitops_outcome": "1 for how the last deploy of the GitOps agent ended, 0 for all other ways.",
+    "slipway_gitops_last_deploy_timestamp_seconds": "When the last deploy of the GitOps agent ended.",
 }
 Labels = Mapping[str, str]
 

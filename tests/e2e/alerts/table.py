@@ -7,6 +7,7 @@ LANES: tuple[tuple[Fault, ...], ...] = (
     *((fault,) for fault in services.CONTAINERS),
     *(services.DATABASE, services.MYSQL, services.REDIS, services.PROXY, services.CERTIFICATE, services.APP),
     *(watching.PROMETHEUS, watching.NOTIFICATIONS, watching.TARGET, *watching.HOST, watching.DEPLOYS),
+    watching.AGENTS,
 )
 """Faults that follow each other; lanes do not disturb each other, so all of them begin at the same time."""
 

@@ -3,6 +3,7 @@
 import time
 
 from tasks.deploy.plan import deploy_metrics
+from tasks.gitops.plan import agent_metrics
 from tasks.telemetry.plan import own_metrics
 from tests.e2e.support import docker
 
@@ -135,6 +136,36 @@ def _report(outcome: str, drift: int, lock: float, database: float, backup: floa
 
 _WELL = _report("deployed", drift=0, lock=0, database=_DAY, backup=_DAY)
 _STAGING = {"environment": "staging"}
+
+
+def _agents(well: bool) -> Step:
+    """Return a step that reports as the agents of four environments do, of which nothing is well, or all is."""
+    doing = {"silent": "synced", "failing": "failed", "unsigned": "refused", "changed": "drifted"}
+
+    def step(stack: Stack) -> None:
+        now = time.time()
+        for name, state in doing.items():
+            silent = name == "silent" and not well
+            report = agent_metrics.AgentReport("synced" if well else state, now - 3600 if silent else now, 60.0)
+            text = agent_metrics.text({"project": stack.project, "environment": name}, report)
+            stack.planter(f"cat > /textfile/.{name}; mv /textfile/.{name} /textfile/agent-{name}.prom", text)
+
+    return step
+
+
+AGENTS = (
+    Fault(
+        "agents of GitOps: one is silent, one's commit fails, one's is not signed, one sees drift",
+        (
+            ticket("GitOpsAgentSilent", environment="silent"),
+            ticket("GitOpsCommitFailed", environment="failing"),
+            ticket("GitOpsNotFollowing", environment="unsigned"),
+            ticket("GitOpsDrift", environment="changed"),
+        ),
+        _agents(well=False),
+        _agents(well=True),
+    ),
+)
 DEPLOYS = (
     Fault(
         "a deploy fails and keeps its lock, a container is changed by hand, backups and scans stop",

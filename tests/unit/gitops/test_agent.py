@@ -324,3 +324,72 @@ def test_a_look_that_fails_is_no_end_of_the_agent(env: Environment, monkeypatch:
     with pytest.raises(LockLostError):
         agent.run(env.project)
     assert len(looks) == 3
+
+
+def told_of(directory: Path) -> str:
+    """Return the lines of an agent's metrics that are not 0."""
+    text = (directory / "slipway-shop-gitops.prom").read_text()
+    return "\n".join(line for line in text.splitlines() if line[0] != "#" and not line.endswith(" 0"))
+
+
+@pytest.fixture
+def measured(env: Environment, tmp_path: Path) -> Path:
+    """Have the agent leave metrics; returns the directory that it leaves them in."""
+    directory = tmp_path / "metrics"
+    directory.mkdir()
+    env.project.profile = profile(**env.given, DEPLOY_METRICS_DIR=str(directory))
+    return directory
+
+
+def test_each_look_is_told_to_monitoring(env: Environment, measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    during: list[str] = []
+    deploy = env.deploy
+
+    def seen(*words: Any) -> DeployEnd:
+        during.append(told_of(measured))
+        return deploy(*words)
+
+    monkeypatch.setattr(deploys, "deploy", seen)
+    good = env.author.commit()
+    env.look()
+    assert 'state="deploying"} 1' in during[0]
+    assert 'state="synced"} 1' in told_of(measured)
+    assert f'commit="{good}",outcome="deployed"}} 1' in told_of(measured)
+
+    env.drift = ("web: recreate (image)", "db: start (missing)")
+    env.look()
+    assert 'state="drifted"} 1' in told_of(measured)
+    assert 'slipway_gitops_drift{project="shop",environment="dev"} 2' in told_of(measured)
+
+    env.drift = ()
+    status.suspend(env.project, "a fair")
+    env.look()
+    assert 'state="suspended"} 1' in told_of(measured)
+    assert 'slipway_gitops_suspended{project="shop",environment="dev"} 1' in told_of(measured)
+    status.resume(env.project, again=False, rewritten=False)
+
+    bad = env.author.commit({"a": "2"})
+    env.ends.append(DeployEnd(4, "rolled-back", "web is unhealthy"))
+    env.look()
+    env.look()
+    assert 'state="failed"} 1' in told_of(measured)
+    assert f'commit="{bad}",outcome="rolled-back"}} 1' in told_of(measured)
+
+
+def test_a_look_that_is_not_possible_is_told_too(env: Environment, measured: Path) -> None:
+    env.author.commit()
+    env.look()
+    env.author.bare.rename(env.author.bare.with_name("away.git"))
+    with pytest.raises(SlipwayError):
+        env.look()
+    assert 'state="error"} 1' in told_of(measured)
+
+
+def test_metrics_that_cannot_be_left_are_a_warning_once(
+    env: Environment, measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env.author.commit()
+    measured.rmdir()
+    follower = env.agent()
+    assert [follower.look().decided.action for _ in range(3)] == ["deploy", "synced", "synced"]
+    assert capsys.readouterr().err.count("monitoring was not told: ") == 1
