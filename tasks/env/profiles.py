@@ -7,7 +7,7 @@ from ..host.output import emit_json, emit_table, note
 from ..host.profile import dotenv_files, identities
 from ..host.profile.load_profile import load_profile
 from ..host.profile.settings import environments, settings
-from ..model.errors import InputError
+from ..model.errors import InputError, RefusedError
 from ..model.profile.profile import Profile, Value
 from ..model.secret import MASK
 
@@ -97,6 +97,8 @@ def fault_of(environment: str) -> InputError | None:
         load_profile(environment)
     except InputError as error:
         return error
+    except RefusedError as error:  # an encrypted file that cannot be decrypted here: nothing is known of it
+        return InputError(error.message, error.hint)
     shared = identities.fault_of(environment)
     return InputError(str(shared), shared.hint) if shared else None
 

@@ -92,7 +92,7 @@ def _values(c: Context, environment: str, where: Settings) -> tuple[Project, dic
 def _without(profile: Profile, secrets: Mapping[str, str], written: Mapping[str, str]) -> Profile:
     """Return the profile as its own files have it: without the development secrets that only let it be read."""
     kept = {key: value for key, value in profile.values.items() if key not in secrets or key in written}
-    return Profile(profile.environment, kept)
+    return Profile(profile.environment, kept, profile.encrypted)
 
 
 def _development(environment: str, where: Settings) -> Profile | None:

@@ -79,7 +79,7 @@ def settings(profile: Profile) -> KubeSettings:
         gateway=profile.text("KUBE_GATEWAY"),
         health_timeout=profile.duration("HEALTH_TIMEOUT"),
         node_timeout=profile.duration("KUBE_NODE_TIMEOUT") if profile.text("KUBE_NODE_TIMEOUT") else None,
-        secret_keys=profile.words("SECRET_KEYS"),
+        secret_keys=(*profile.words("SECRET_KEYS"), *sorted(profile.encrypted)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...model.errors import InputError
-from .settings import Settings, environments_in, layers_of, require_environment, settings
+from .settings import Settings, encrypted_paths, environments_in, layers_of, require_environment, settings
 
 if TYPE_CHECKING:
     from ...model.profile.profile import Layer, Profile
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 def load_profile(environment: str = "", options: Mapping[str, str] | None = None) -> "Profile":
     """Return the profile of an environment; ``""`` is the default one.
 
-    ``options`` are values given on the command line, keyed by profile key. Raises InputError that lists every fault.
+    ``options`` are values given on the command line, keyed by profile key. Raises InputError that lists every fault,
+    RefusedError for an encrypted file that cannot be decrypted here.
     """
     where = settings()
     environment = environment or where.default_env
     require_environment(environment, where)
     layers = layers_of(environment, where)
+    if encrypted := encrypted_paths(environment, where):
+        from .sops_files import with_encrypted
+
+        layers = with_encrypted(environment, layers, encrypted, where)
     try:
         return _resolved(environment, layers, dict(options or {}), where)
     except InputError:  # a quick look may see faults that a thorough one does not

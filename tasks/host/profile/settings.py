@@ -16,9 +16,10 @@ from ...model.record import Record
 if TYPE_CHECKING:
     from ...model.profile.profile import Layer
 
-_SUFFIX = ".env"
-_SHARED = "base"
-_LOCAL = ".local"
+SUFFIX = ".env"
+SHARED = "base"
+LOCAL = ".local"
+ENCRYPTED = ".sops"
 # What the name of a rehearsal ends with: the environment is staging.env with staging-rehearsal.local.env over it.
 REHEARSAL = "-rehearsal"
 _DIRECTORIES = ("project_dir", "envs_dir", "reports_dir", "backups_dir", "hooks_dir")
@@ -211,18 +212,18 @@ def environments_in(directory: Path) -> tuple[str, ...]:
         names = os.listdir(directory)  # noqa: PTH208 - Path.iterdir makes an object of each; this runs on completion
     except OSError:
         return ()
-    stems = {name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
-    local = {stem.removesuffix(_LOCAL) for stem in stems if stem.endswith(f"{REHEARSAL}{_LOCAL}")}
+    stems = {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+    local = {stem.removesuffix(LOCAL) for stem in stems if stem.endswith(f"{REHEARSAL}{LOCAL}")}
     rehearsals = {stem for stem in local if stem.removesuffix(REHEARSAL) in stems}
-    return tuple(sorted(stem for stem in stems | rehearsals if stem != _SHARED and is_environment_name(stem)))
+    return tuple(sorted(stem for stem in stems | rehearsals if stem != SHARED and is_environment_name(stem)))
 
 
 def rehearsed_by(environment: str, where: Settings) -> str:
     """Return the environment of which another is the rehearsal, "" when it is none."""
     name = environment.removesuffix(REHEARSAL)
-    if name == environment or (where.envs_dir / f"{environment}{_SUFFIX}").exists():
+    if name == environment or (where.envs_dir / f"{environment}{SUFFIX}").exists():
         return ""
-    return name if (where.envs_dir / f"{environment}{_LOCAL}{_SUFFIX}").exists() else ""
+    return name if (where.envs_dir / f"{environment}{LOCAL}{SUFFIX}").exists() else ""
 
 
 def is_environment_name(name: str) -> bool:
@@ -237,7 +238,7 @@ def require_environment(environment: str, where: Settings) -> None:
     if environment in known:
         return
     shown = where.shown(where.envs_dir)
-    makes = f"inv env.new {environment}" if is_environment_name(environment) and environment != _SHARED else ""
+    makes = f"inv env.new {environment}" if is_environment_name(environment) and environment != SHARED else ""
     if not known:
         raise InputError(f"{shown}: no profile there", f"make one: {makes or 'inv env.new dev'}")
     from difflib import get_close_matches
@@ -252,18 +253,30 @@ def require_environment(environment: str, where: Settings) -> None:
 
 def layer_paths(environment: str, where: Settings) -> tuple[Path, ...]:
     """Return where the files of an environment are, weakest first, whether there is one or not."""
-    names = [name for name in (_SHARED, rehearsed_by(environment, where), environment) if name]
-    return tuple(where.envs_dir / f"{name}{local}{_SUFFIX}" for name in names for local in ("", _LOCAL))
+    names = [name for name in (SHARED, rehearsed_by(environment, where), environment) if name]
+    return tuple(where.envs_dir / f"{name}{local}{SUFFIX}" for name in names for local in ("", LOCAL))
+
+
+def encrypted_paths(environment: str, where: Settings) -> tuple[Path, ...]:
+    """Return the files of an environment that SOPS has encrypted (``envs/prod.sops.env``), as far as there are any.
+
+    A rehearsal has none: it uses the secrets of development.
+    """
+    paths = (where.envs_dir / f"{name}{ENCRYPTED}{SUFFIX}" for name in (SHARED, environment))
+    return tuple(path for path in paths if path.exists())
 
 
 def layers_of(environment: str, where: Settings) -> "tuple[Layer, ...]":
-    """Return the files of an environment that exist, weakest first; raises InputError that lists all faults."""
+    """Return the files of an environment that exist, weakest first; raises InputError that lists all faults.
+
+    Without those that are encrypted: what is asked of other environments needs none of their secrets.
+    """
     from ...model.profile.profile import Layer
 
     layers: list[Layer] = []
     faults: list[str] = []
     for path in layer_paths(environment, where):
-        stem, shown = path.name.removesuffix(_SUFFIX), where.shown(path)
+        stem, shown = path.name.removesuffix(SUFFIX), where.shown(path)
         try:
             text = read_regular_file(path)
         except FileNotFoundError:
@@ -273,9 +286,9 @@ def layers_of(environment: str, where: Settings) -> "tuple[Layer, ...]":
         except (OSError, ValueError) as error:
             faults.append(f"{shown}: cannot be read: {error.strerror if isinstance(error, OSError) else error}")
             continue
-        if not text.strip() and not stem.endswith(_LOCAL):
+        if not text.strip() and not stem.endswith(LOCAL):
             faults.append(f"{shown}: empty: write at least one KEY=value or a comment")
-        layers.append(Layer(shown, text, stem.startswith(_SHARED)))
+        layers.append(Layer(shown, text, stem.startswith(SHARED)))
     if faults:
         raise InputError("\n".join(faults), "a profile is a text file of KEY=value lines")
     return tuple(layers)

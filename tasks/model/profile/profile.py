@@ -25,12 +25,18 @@ _LAYERS_ONLY = frozenset({"COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"})
 class Layer(Record):
     """One profile file: the name to show (``envs/dev.env``) and its bytes.
 
-    A ``shared`` layer is read for every environment and may set variables that only some of them use.
+    A ``shared`` layer is read for every environment and may set variables that only some of them use. ``encrypted``
+    are the keys whose values the file has encrypted; ``text`` has them in plain text.
     """
 
     name: str
     text: bytes
     shared: bool = False
+    encrypted: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """Return it without its text."""
+        return f"Layer({self.name})"
 
 
 class Value(Record):
@@ -47,10 +53,14 @@ class Value(Record):
 
 
 class Profile(Record):
-    """The resolved settings of an environment. ``values`` is sorted by key."""
+    """The resolved settings of an environment. ``values`` is sorted by key.
+
+    ``encrypted`` are the keys that are secrets because a layer has them encrypted, whatever their names are.
+    """
 
     environment: str
     values: Mapping[str, Value]
+    encrypted: frozenset[str] = frozenset()
 
     def text(self, key: str) -> str:
         """Return the value of a key; when it is not set or empty, the schema's default, ``""`` without one."""
@@ -118,7 +128,7 @@ def compose_files(text: str, separator: str) -> tuple[str, ...]:
 def with_value(profile: Profile, value: Value) -> Profile:
     """Return a copy of the profile with a value added or replaced."""
     values = {**profile.values, value.key: value}
-    return Profile(profile.environment, MappingProxyType(dict(sorted(values.items()))))
+    return Profile(profile.environment, MappingProxyType(dict(sorted(values.items()))), profile.encrypted)
 
 
 class Setting(Record):
@@ -173,17 +183,19 @@ def resolve(
         and not faults
         and not any("COMPOSE_FILE" in fault.message for parsed_layer in parsed_layers for fault in parsed_layer.faults)
     )
-    secret_keys = {word.strip() for word in settings.get("SECRET_KEYS", Setting("", "")).text.split(",")} - {""}
+    named = {word.strip() for word in settings.get("SECRET_KEYS", Setting("", "")).text.split(",")} - {""}
+    encrypted = frozenset(key for layer in layers for key in layer.encrypted)
+    secret_keys = named | encrypted
     known = {*KEYS, *variables}
     all_faults = [*faults]
     for layer, parsed_layer in zip(layers, parsed_layers, strict=True):
         all_faults += _layer_faults(layer, parsed_layer, secret_keys, known, elsewhere if judged else None)
     all_faults += _outside_faults(settings, secret_keys, known)
-    all_faults += _combination_faults(settings, secret_keys, known.union(elsewhere, settings))
+    all_faults += _combination_faults(settings, named, known.union(elsewhere, settings))
     all_faults += _missing_faults(environment, layers, parsed_layers, settings, variables)
     if all_faults:
         raise _input_error(environment, all_faults)
-    return Profile(environment, MappingProxyType(dict(_values(settings, secret_keys))))
+    return Profile(environment, MappingProxyType(dict(_values(settings, secret_keys))), encrypted)
 
 
 def _layer_faults(

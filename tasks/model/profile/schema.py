@@ -326,6 +326,10 @@ SLIPWAY = (
     Key("GITOPS_WEBHOOK_SECRET", TEXT, "",
         "Secret of these webhooks, as GitHub, Gitea and GitLab have it; empty: anybody may send one.",
         "correct-horse"),
+    Key("SOPS_AGE_KEY_FILE", TEXT, "",
+        "File, relative to the settings file, with the age key that decrypts `envs/ENV.sops.env`; empty: where `sops` "
+        "looks by itself.",
+        "/etc/slipway/age.txt"),
     Key("SECRET_KEYS", NAMES, "", "Further keys whose values are masked wherever they would be shown.", "LICENCE"),
 )  # fmt: skip
 
