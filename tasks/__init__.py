@@ -63,7 +63,7 @@ ns = Collection(
         gitops.install_,
         gitops.export_,
     ),
-    Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_, chaos.run_),
+    Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_, chaos.run_, chaos.report_),
     Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),
     Namespace("helm", helm.package_, helm.push_),
     Namespace("env", env.list_, env.show, env.diff, env.check, env.new_, env.adopt),

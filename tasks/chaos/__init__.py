@@ -97,6 +97,25 @@ def run_(
 
 
 @task(
+    name="report",
+    help={
+        "journal": "journal.json of an experiment, or a directory of journals such as reports/latest/chaos",
+        "also": "a further journal or directory; may be given several times",
+        "out": "where the page goes (default: report.html beside the first journal)",
+        "json": _JSON,
+    },
+    positional=["journal"],
+    iterable=["also"],
+    auto_shortflags=False,
+)
+def report_(c: Context, journal: str, also: list[str] | None = None, out: str = "", json: bool = False) -> None:
+    """Write one HTML page about experiments: faults, latency, errors and recovery over time."""
+    from .report import run
+
+    run((journal, *(also or ())), out, json)
+
+
+@task(
     name="chaos",
     help={
         "env": "environment profile (default: test)",

@@ -19,8 +19,10 @@ from ..model.units import show_duration
 from . import active
 from .conduct import COMPLETED, FAILED, Conductor
 from .inject import Allowed, checked
+from .measure import Measuring
 from .plan import safety
 from .plan.experiment import PROCESS, Experiment, addresses, check_faults, read, words
+from .plan.masked import masked
 from .providers import Providers
 
 _DIRECTORY, _SUFFIXES = "chaos", (".yaml", ".yml", ".json")
@@ -89,11 +91,14 @@ def surroundings(project: Project) -> dict[str, str]:
 def conducted(project: Project, experiment: Experiment, variables: Mapping[str, str], path: Path) -> dict[str, Any]:
     """Carry an experiment out and return its journal, which is written however it ends."""
     conductor = Conductor(experiment, Providers(variables, str(project.settings.root)))
+    measuring = Measuring(experiment)
     try:
-        return conductor.run()
+        with measuring:
+            return conductor.run()
     finally:
-        text = mask_secrets(json_text(conductor.journal, 1))
-        path.write_text(f"{text}\n", encoding="utf-8")
+        told = {**measuring.document(), "environment": project.profile.environment}
+        journal = masked({**conductor.journal, "extensions": [told]}, mask_secrets)
+        path.write_text(f"{json_text(journal, 1)}\n", encoding="utf-8")
 
 
 def summary(journal: Mapping[str, Any]) -> dict[str, Any]:

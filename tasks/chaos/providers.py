@@ -102,13 +102,10 @@ def request(provider: Mapping[str, Any]) -> dict[str, Any]:
         raise ActivityFailedError(f"{url}: is no address of HTTP")
     timeout = provider.get("timeout") or _TIMEOUT
     seconds = float(max(timeout) if isinstance(timeout, list) else timeout)
-    context = ssl.create_default_context()
-    if provider.get("verify_tls") is False:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     asked = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http or https, see above
     # No proxy of the environment: what is asked is the stack.
     opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _Unredirected()
+        urllib.request.ProxyHandler({}), *_secured(url, provider.get("verify_tls") is not False), _Unredirected()
     )
     try:
         with opener.open(asked, timeout=seconds) as answer:
@@ -123,6 +120,16 @@ def request(provider: Mapping[str, Any]) -> dict[str, Any]:
         slow = isinstance(reason, TimeoutError)
         said = "activity took too long to complete" if slow else f"failed to connect to {url}: {reason}"
         raise ActivityFailedError(said) from None
+
+
+def _secured(url: str, verified: bool) -> tuple[urllib.request.HTTPSHandler, ...]:
+    """Return what speaks TLS, nothing for other addresses: loading the authorities takes longer than a request."""
+    if not url.startswith("https://"):
+        return ()
+    context = ssl.create_default_context()
+    if not verified:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return (urllib.request.HTTPSHandler(context=context),)
 
 
 def _answer(answer: Any) -> dict[str, Any]:

@@ -210,6 +210,12 @@ def test_an_experiment_runs_and_its_journal_says_what_was_seen(chaotic: Chaotic)
     journal = json.loads((chaotic.reports / done["journal"].partition("reports/")[2]).read_text())
     assert [one["output"]["status"] for one in journal["run"][:2]] == [0, 504]
     assert journal["experiment"]["title"] == "short of back"
+    [told] = chaotic.json("chaos.report", str(chaotic.reports / done["journal"].partition("reports/")[2]))[
+        "experiments"
+    ]
+    before, during, afterwards = told["measured"][0]["phases"]
+    assert before["failed"] == afterwards["failed"] == 0 < afterwards["requests"], "served again, and seen"
+    assert during["failed"] >= 4 and told["faults"][0]["fault"] == "cut"
 
 
 def test_a_hypothesis_that_is_not_met_before_lets_nothing_be_done(chaotic: Chaotic) -> None:

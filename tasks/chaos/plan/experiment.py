@@ -58,7 +58,6 @@ def read(document: Any, name: str, environment: Mapping[str, str], python: bool 
     probes, method, rollbacks = map(tuple, parts)
     if not python:
         _refuse_python((*probes, *method, *rollbacks), name)
-    about = [one for one in document.get("extensions") or () if one.get("name") == EXTENSION]
     return Experiment(
         str(filled(document["title"], values)),
         document,
@@ -66,8 +65,17 @@ def read(document: Any, name: str, environment: Mapping[str, str], python: bool 
         method,
         rollbacks,
         values,
-        any(bool(one.get("during-deploy")) for one in about),
+        bool(extension(document).get("during-deploy")),
     )
+
+
+def extension(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an experiment, or a journal, says for us in its ``extensions``; empty when it says nothing."""
+    known = document.get("extensions")
+    ours = (one for one in known if isinstance(one, Mapping) and one.get("name") == EXTENSION) if (
+        isinstance(known, list)
+    ) else iter(())  # fmt: skip
+    return next(ours, {})
 
 
 def _faults(document: Any) -> Iterator[str]:
