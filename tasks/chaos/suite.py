@@ -1,6 +1,7 @@
 """test.chaos: runs the experiments of a project against a copy of its stack, one after another."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from invoke import Context
@@ -39,6 +40,13 @@ def run(c: Context, env: str, names: tuple[str, ...], json: bool) -> None:
         return
     this_run = new_run(project.settings)
     report.report(_results(project, this_run, wanted), this_run, json)
+
+
+def execute(project: Project, run: Run) -> Sequence[SuiteResult]:
+    """Run all experiments of a project and return their results, for ``inv test --all``."""
+    safety.refuse_cluster(project.profile)
+    container.refuse_remote(project)
+    return _results(project, run, library(project.settings.project_dir))
 
 
 def _show(project: Project, wanted: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ _SERVICE = "only this service; may be given several times"
     default=True,
     help={
         "env": _ENV,
+        "all": "also the experiments of the project (test.chaos), after the other suites",
         "force": "run also suites that have not changed since they passed",
         "why": "show what each result depends on, and what has changed",
         "fail-fast": "stop at the first suite that fails",
@@ -23,6 +24,7 @@ _SERVICE = "only this service; may be given several times"
 def all_(
     c: Context,
     env: str = "test",
+    all: bool = False,
     force: bool = False,
     why: bool = False,
     fail_fast: bool = False,
@@ -32,7 +34,7 @@ def all_(
     """Run unit, integration, smoke and security tests; exit 5 when anything failed."""
     from .test import run_all
 
-    run_all(c, env, force=force, why=why, fail_fast=fail_fast, retry=retry, json=json)
+    run_all(c, env, force=force, why=why, fail_fast=fail_fast, retry=retry, json=json, everything=all)
 
 
 @task(

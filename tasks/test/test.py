@@ -38,10 +38,16 @@ _POLL_INTERVAL = 0.05  # seconds between two checks of the suites
 _TAIL = 60  # lines of a suite's log in the result of a suite that crashed
 _LEDGER = "flaky.jsonl"
 _CACHE = "cache"
+_CHAOS = "chaos"  # the suite that is run only when all are asked for
 
 
-def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry: int, json: bool) -> None:
-    """Run the suites whose inputs have changed since they passed; raises CheckError when a suite failed."""
+def run_all(
+    c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry: int, json: bool, everything: bool = False
+) -> None:
+    """Run the suites whose inputs have changed since they passed; raises CheckError when a suite failed.
+
+    ``everything``: the experiments of the project as well, after the others: they are about times.
+    """
     if retry < 0:
         raise InputError(f"--retry: expected a number from 0, got {retry}", "it is how often a failed suite runs again")
     project = Project(c, env)
@@ -50,6 +56,8 @@ def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry
     decisions = {name: cache.decide(name, parts[name], force) for name in parts}
     if telemetry.monitored(project):  # it has no parts: its result is never reused
         decisions[telemetry.NAME] = Decision(True, telemetry.REASON)
+    if everything:
+        decisions[_CHAOS] = Decision(True, "experiments are run each time")
     if why and not json:
         _print_reasons(cache, parts, decisions)
     todo = [name for name, decision in decisions.items() if decision.run]
@@ -62,7 +70,7 @@ def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry
     run = reports.new_run(project.settings) if todo else cache.run_of(decisions)
     if todo:
         suites = _Suites(project, run, fail_fast, retry)
-        results_by_suite.update(suites.run(todo))
+        results_by_suite.update(_in_turn(suites, todo, fail_fast))
         _remember(project, cache, parts, run, {name: results_by_suite[name] for name in suites.finished})
     results = [result for name in decisions for result in results_by_suite[name]]
     reasons = {name: {"reason": decision.reason, "parts": parts.get(name, {})} for name, decision in decisions.items()}
@@ -70,6 +78,18 @@ def run_all(c: Context, env: str, force: bool, why: bool, fail_fast: bool, retry
     if (percent := _merged_coverage(run)) is not None:
         more["coverage"] = percent
     report(results, run, json, more=more)
+
+
+def _in_turn(suites: "_Suites", names: Sequence[str], fail_fast: bool) -> dict[str, tuple[SuiteResult, ...]]:
+    """Run the suites in parallel, and the experiments after them; return the results of each."""
+    first = [name for name in names if name != _CHAOS]
+    found = suites.run(first) if first else {}
+    bad = next((name for name in first if any(not result.good for result in found[name])), "")
+    if _CHAOS in names and bad and fail_fast:
+        found[_CHAOS] = (cache_plan.stopped(_CHAOS, bad),)
+    elif _CHAOS in names:
+        found |= suites.run([_CHAOS])
+    return found
 
 
 def last_passing_run(project: Project) -> str:
@@ -195,7 +215,8 @@ def _command(project: Project, name: str, run: Run) -> Command:
     target = run.path(name) / "result.json"
     words = (name, project.profile.environment, run.id, str(run.directory), str(run.attempt), str(target))
     env, home = process_env(project.settings), str(project.settings.home)
-    return Command((sys.executable, "-m", "tasks.test.worker", *words), cwd=home, env=env, reason=f"{name} tests")
+    module = "tasks.chaos.worker" if name == _CHAOS else "tasks.test.worker"
+    return Command((sys.executable, "-m", module, *words), cwd=home, env=env, reason=f"{name} tests")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def _telemetry(project: Project, run: Run) -> Sequence[SuiteResult]:
 
 
 # Smoke tests run on the stack of the integration tests: together they are one suite.
-SUITES: Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]] = {
+Suites = Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]]
+SUITES: Suites = {
     "unit": _unit,
     "integration": _integration,
     "security": _security,
@@ -52,8 +53,8 @@ SUITES: Mapping[str, Callable[[Project, Run], Sequence[SuiteResult]]] = {
 }
 
 
-def main(words: Sequence[str]) -> int:
-    """Run a suite, write its results to a file, and return the exit code.
+def main(words: Sequence[str], suites: Suites = SUITES) -> int:
+    """Run one of the suites, write its results to a file, and return the exit code.
 
     ``words`` are the suite's name, the environment, the run's id, its directory, the attempt, and the file.
     """
@@ -68,7 +69,7 @@ def main(words: Sequence[str]) -> int:
         reason, output = error.message.splitlines()[0], error.message + hint
         return document([SuiteResult(name, FAILED, reason=reason, output=output)])
 
-    return as_worker(Path(target), lambda: document(SUITES[name](Project(Context(), environment), run)), failed)
+    return as_worker(Path(target), lambda: document(suites[name](Project(Context(), environment), run)), failed)
 
 
 if __name__ == "__main__":

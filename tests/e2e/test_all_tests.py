@@ -117,7 +117,8 @@ def test_a_second_run_is_unchanged_until_something_changes(cart: Cart) -> None:
 
     assert suites(third)["unit"] == "passed"
     assert "app: stage tester" in third["why"]["unit"]["reason"]
-    assert suites(cart.json("test", "--force"))["unit"] == "passed"
+    everything = suites(cart.json("test", "--force", "--all"))
+    assert (everything["unit"], everything["chaos"]) == ("passed", "skipped"), "it has no experiments"
 
 
 def test_a_test_that_passes_when_run_again_is_flaky_and_written_down(cart: Cart) -> None:
@@ -155,7 +156,7 @@ def test_fail_fast_stops_the_others_and_leaves_nothing(cart: Cart) -> None:
         'package cart\n\nimport "math/rand"\n\nfunc Roll() int { return rand.Intn(6) }\n'
     )
 
-    result = cart.inv("test", "--json", "--fail-fast", code=5)
+    result = cart.inv("test", "--json", "--fail-fast", "--all", code=5)
 
     document = json.loads(result.stdout)
     assert "G404" in result.stderr
