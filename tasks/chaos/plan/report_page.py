@@ -130,7 +130,7 @@ class _Frame:
 
     def __init__(self, one: Timeline, series: ProbeSamples) -> None:
         self.seconds = max(one.seconds, 0.1)
-        self.top = _nice(max((sample.took for sample in series.samples), default=0.0) or 0.1)
+        self.top = _nice(max((sample.took for sample in series.samples if sample.met), default=0.0) or 0.1)
 
     def x(self, at: float) -> float:
         """Return where a time of the experiment is, from the left."""

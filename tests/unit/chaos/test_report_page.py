@@ -54,6 +54,7 @@ def test_it_shows_faults_latencies_errors_and_the_recovery() -> None:
     assert seen.names.count("circle") == 47, "a dot for each answer that was as tolerated"
     assert seen.names.count("rect") == 2, "while the fault was made, and while it was in effect"
     assert texts.count("s: 503, 5.00 s") == 13, "each error has its time"
+    assert "20 ms" in seen.texts and "2.50 s" not in seen.texts, "the axis is that of the answers, not of the errors"
 
 
 def test_names_of_a_hostile_journal_are_text() -> None:
