@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from types import ModuleType
 
 from ..host.output import WARNING, note
 from ..host.project import Project
@@ -16,8 +17,18 @@ _POLL = 0.1  # seconds between two looks at a helper
 _UNDOING = 90.0  # seconds that a helper has for undoing its fault
 
 
+def _of_cluster() -> ModuleType:
+    """Return what knows the faults on a cluster, with all that speaks to one."""
+    from . import on_cluster
+
+    return on_cluster
+
+
 def found(project: Project) -> tuple[Active, ...]:
     """Return the faults of the project by their helpers: active ones, ended ones, and what is left of some."""
+    if project.clustered:
+        known: tuple[Active, ...] = _of_cluster().found(project)
+        return known
     engine, faults = project.engine, []
     for resource in engine.owned(f"{injection.PROJECT}={project.stack.project}"):
         helper = engine.inspect(resource.id) if resource.kind == "container" else None
@@ -28,6 +39,9 @@ def found(project: Project) -> tuple[Active, ...]:
 
 def sweep(project: Project) -> None:
     """Undo what killed helpers have left, and remove the helpers that have ended. Active faults go on."""
+    if project.clustered:
+        _of_cluster().sweep(project)
+        return
     for one in found(project):
         if one.state == LEFT:
             note(f"{one.fault} in {one.target}: its helper was killed; undoing it")
@@ -37,6 +51,9 @@ def sweep(project: Project) -> None:
 
 def stop(project: Project, service: str = "") -> tuple[Active, ...]:
     """End the faults of a project, or of one of its services, and return them; nothing of them is left then."""
+    if project.clustered:
+        ended_there: tuple[Active, ...] = _of_cluster().stop(project, service)
+        return ended_there
     known = of_service(found(project), service)
     for one in known:
         end(project, one)

@@ -41,6 +41,10 @@ def run(c: Context, what: str, env: str, python: bool, allowed: Allowed, json: b
     project = checked(c, "chaos.run", env, allowed)
     variables = surroundings(project)
     experiment = found(project, what, variables, python)
+    if project.clustered:
+        from ..kube.live import leases
+
+        leases.use(project)
     safety.refuse_during_deploy(*lock.left(project), allowed.deploy or experiment.during_deploy)
     if project.runner.dry:
         _show(project, experiment)
@@ -77,7 +81,8 @@ def found(project: Project, what: str, variables: Mapping[str, str], python: boo
 def surroundings(project: Project) -> dict[str, str]:
     """Return the variables of an experiment: its environment, and where services are on an engine of this machine."""
     known: dict[str, list[str]] = {}
-    for container in project.engine.containers(project.stack.project) if project.engine.local() else ():
+    here = not project.clustered and project.engine.local()
+    for container in project.engine.containers(project.stack.project) if here else ():
         if container.state == "running" and not container.oneoff:
             known.setdefault(container.service, []).extend(container.addresses)
     return {

@@ -19,7 +19,7 @@ from ..model.units import show_duration
 from . import active, helper
 from .plan import injection, safety
 from .plan.faults import amount, duration, fault
-from .plan.injection import FaultRequest, Injection
+from .plan.injection import FaultRequest, Injection, refuse_on_engine
 
 # What a helper says (docker_project/chaos/helper/fault.py).
 _IN_EFFECT, _FAILED = "in effect", "failed: "
@@ -39,7 +39,6 @@ def checked(c: Context, task: str, env: str, allowed: Allowed) -> Project:
     """Return the project of a named environment where faults may be made; raises an error that says why not."""
     safety.refuse_unnamed(env, task)
     project = Project(c, env)
-    safety.refuse_cluster(project.profile)
     safety.refuse_production(project.profile, allowed.prod)
     return project
 
@@ -49,6 +48,12 @@ def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) ->
     project.stack.service(wanted.service)
     if wanted.source:
         project.stack.service(wanted.source)
+    if project.clustered:
+        from . import on_cluster  # with all that speaks to a cluster
+
+        on_cluster.inject(project, wanted, allowed.deploy, stay)
+        return
+    refuse_on_engine(wanted.fault)
     safety.refuse_during_deploy(*lock.left(project), allowed.deploy)
     planned = injection.planned(project.stack.project, wanted, inspected(project, project.stack.project))
     for line in injection.blast(planned):
@@ -68,7 +73,6 @@ def stop_all(c: Context, env: str, service: str) -> None:
     """End the faults of an environment, or of one of its services; it is fine when there are none."""
     safety.refuse_unnamed(env, "chaos.stop")
     project = Project(c, env)
-    safety.refuse_cluster(project.profile)
     ended = active.stop(project, service)
     if project.runner.dry:
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ..chaos import active
 from ..host import lock
 from ..host.output import confirm, note
 from ..host.project import Project
@@ -29,11 +30,11 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
     patience = wait_seconds(wait)
     cluster = Cluster(project)
     leases.use(project)
-    found = _found(cluster, volumes, images)
-    if not found:
+    found, disturbed = _found(cluster, volumes, images), active.found(project)
+    if not found and not disturbed:
         note(f"{cluster.name}: nothing to remove from namespace {cluster.namespace}")
         return
-    for line in map(str, found):
+    for line in (*(f"{one.fault} in {one.target} ({one.state})" for one in disturbed), *map(str, found)):
         project.runner.show(line) if project.runner.dry else note(f"  {line}")
     if project.runner.dry:
         return
@@ -41,6 +42,7 @@ def clean(project: Project, volumes: bool, images: bool, yes: bool, wait: str = 
     if data:
         confirm(f"remove the claims {', '.join(data)} of {cluster.name} and their data", yes)
     with lock.project_lock(project, "clean", patience):
+        active.stop(project)
         # Again: what was left may serve by now, since a deploy may have had the lock meanwhile.
         listed = {(one.kind, one.name) for one in found}
         for kind, names in _by_kind(one for one in _found(cluster, volumes, images) if (one.kind, one.name) in listed):

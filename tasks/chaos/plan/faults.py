@@ -5,8 +5,8 @@ from ...model.profile.schema import seconds
 from ...model.record import Record
 from ...model.units import parse_size, show_duration, show_size
 
-NETWORK, ENGINE, PROCESS, DISK = "network", "engine", "process", "disk"
-"""What a helper reaches: the target's network namespace, the engine, the engine and its processes, a file system."""
+NETWORK, ENGINE, PROCESS, DISK, CLUSTER = "network", "engine", "process", "disk", "cluster"
+"""What is reached: a network namespace, the engine, it and its processes, a file system; CLUSTER: only Kubernetes."""
 NONE, SHARE, TIME, SIZE = "", "share", "time", "size"
 """What the amount of a fault is."""
 
@@ -50,6 +50,8 @@ FAULTS = (
     FaultKind(
         "disk-full", "a file takes the space of a volume, but for some bytes", "the file is removed", DISK, SIZE, "0"
     ),
+    FaultKind("pod-kill", "its Pods are gone at once, without grace", "others are started", CLUSTER, momentary=True),
+    FaultKind("drain", "a node of its Pods takes no Pods, and those of the project leave", "it takes Pods", CLUSTER),
 )
 
 

@@ -9,7 +9,7 @@ from ...model.errors import InputError, RefusedError
 from ...model.record import Record
 from ...model.secret import Secret
 from ...model.units import show_duration
-from .faults import DISK, NETWORK, PROCESS, FaultKind, shown_amount
+from .faults import CLUSTER, DISK, NETWORK, PROCESS, FaultKind, shown_amount
 
 PROJECT, FAULT, SERVICE, TARGET, SECONDS = (
     f"slipway.chaos{part}" for part in ("", ".fault", ".service", ".target", ".seconds")
@@ -65,6 +65,12 @@ def planned(project: str, wanted: FaultRequest, containers: Sequence[Container])
     if wanted.fault.reach == NETWORK:
         _refuse_shared_network(targets)
     return Injection(project, wanted, tuple(_hit(wanted, target) for target in targets), peers)
+
+
+def refuse_on_engine(fault: FaultKind) -> None:
+    """Raise InputError for a fault that there is on Kubernetes only."""
+    if fault.reach == CLUSTER:
+        raise InputError(f"{fault.name} is for Kubernetes", "kill and stop are about containers of an engine")
 
 
 def _running(project: str, service: str, containers: Sequence[Container]) -> tuple[Container, ...]:

@@ -25,11 +25,11 @@ def refuse_production(profile: Profile, allowed: bool) -> None:
 
 
 def refuse_cluster(profile: Profile) -> None:
-    """Raise RefusedError for an environment on Kubernetes."""
+    """Raise RefusedError for an environment on Kubernetes, which has no throw-away copy."""
     if profile.text("ORCHESTRATOR") == "kubernetes":
         raise RefusedError(
-            f"{profile.environment} is on Kubernetes: faults are made in containers of an engine only",
-            "there are tools for clusters, such as Chaos Mesh; the experiments are the same files",
+            f"{profile.environment} is on Kubernetes: a copy of a stack is made on an engine only",
+            f"inv chaos.run EXPERIMENT --env {profile.environment} disturbs the environment itself",
         )
 
 

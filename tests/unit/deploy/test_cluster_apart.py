@@ -11,6 +11,8 @@ from tests.loads import LISTING, NOTHING_TO_DO, STATUS
 
 # The files that only an environment on a cluster loads, and the rooms of Kubernetes themselves.
 FOR_CLUSTERS = (
+    "tasks/chaos/on_cluster.py",
+    "tasks/chaos/plan/on_cluster.py",
     "tasks/deploy/cluster/",
     "tasks/deploy/plan/cluster.py",
     "tasks/deploy/plan/cluster_facts.py",
