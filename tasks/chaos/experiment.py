@@ -21,7 +21,7 @@ from .conduct import COMPLETED, FAILED, Conductor
 from .inject import Allowed, checked
 from .measure import Measuring
 from .plan import safety
-from .plan.experiment import PROCESS, Experiment, addresses, check_faults, read, words
+from .plan.experiment import PROCESS, Experiment, addresses, check_faults, extension, read, words
 from .plan.masked import masked
 from .providers import Providers
 
@@ -69,13 +69,26 @@ def found(project: Project, what: str, variables: Mapping[str, str], python: boo
         raise InputError(
             f"there is no experiment {what!r}", f"name a file, or one of: {', '.join(known) or 'none in this project'}"
         )
-    try:
-        document = model(path.read_text(encoding="utf-8"))
-    except Exception as error:  # of the parser, and of text that is none
-        raise InputError(f"{what}: is neither YAML nor JSON: {str(error).splitlines()[0]}", "correct it") from None
+    document = _document(path, what)
     experiment = read(document, what, {**os.environ, **variables}, python)
     check_faults(experiment, project.profile.environment, tuple(project.stack.services), what)
     return experiment
+
+
+def _document(path: Path, what: str) -> Any:
+    try:
+        return model(path.read_text(encoding="utf-8"))
+    except Exception as error:  # of the parser, and of text that is none
+        raise InputError(f"{what}: is neither YAML nor JSON: {str(error).splitlines()[0]}", "correct it") from None
+
+
+def is_about_deploys(path: Path) -> bool:
+    """Whether an experiment says that it is about deploys; what is no experiment says nothing."""
+    try:
+        document = _document(path, path.name)
+    except InputError:
+        return False
+    return isinstance(document, dict) and bool(extension(document).get("during-deploy"))
 
 
 def surroundings(project: Project) -> dict[str, str]:

@@ -10,7 +10,7 @@ from ..host.forwarding import stop_on_signals
 from ..host.output import note
 from ..host.project import Project
 from ..host.reports import Run, new_run, planned_run
-from ..model.errors import InputError, SlipwayError
+from ..model.errors import InputError, RefusedError, SlipwayError
 from ..model.stack.readiness import longest_health_timeout
 from ..model.suite import FAILED, PASSED, SKIPPED, SuiteResult
 from ..sandbox import container
@@ -19,7 +19,9 @@ from ..test.plan.stack import StackError
 from ..test.stack import Throwaway
 from ..test.throwaway import throwaway
 from . import active, helper
-from .experiment import conducted, found, library, surroundings, why_not
+from .deployed import deployed, name_of
+from .deployed import variables as deployed_variables
+from .experiment import conducted, found, is_about_deploys, library, surroundings, why_not
 from .plan import safety
 
 NAME = "chaos"
@@ -63,13 +65,22 @@ def _results(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteR
         return [SuiteResult(NAME, SKIPPED, reason=reason)]
     helper.provide(project)
     active.forget_copies(project, f"{project.stack.project}-{NAME}-")
-    started = time.monotonic()
     stop_on_signals()
+    about_deploys = {name: path for name, path in wanted.items() if is_about_deploys(path)}
+    others = {name: path for name, path in wanted.items() if name not in about_deploys}
+    results = _on_a_copy(project, run, others) if others else []
+    for number, (name, path) in enumerate(about_deploys.items(), 1):
+        results.append(_on_a_deploy(project, run, name, path, number))
+    return results
+
+
+def _on_a_copy(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteResult]:
+    started = time.monotonic()
     try:
         with throwaway(project, NAME, run) as stack:
             stack.up()
             try:
-                return [_one(stack, run, name, path) for name, path in wanted.items()]
+                return [_after_the_one_before(stack, run, name, path) for name, path in wanted.items()]
             finally:
                 active.clear(stack.own)
     except StackError as error:
@@ -77,18 +88,38 @@ def _results(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteR
         return [SuiteResult(NAME, FAILED, seconds=seconds, reason=error.message, output=error.output)]
 
 
-def _one(stack: Throwaway, run: Run, name: str, path: Path) -> SuiteResult:
+def _after_the_one_before(stack: Throwaway, run: Run, name: str, path: Path) -> SuiteResult:
     """Run an experiment on the copy, once what the one before has done to it is over."""
-    copy, started = stack.own, time.monotonic()
     _settled(stack)
-    variables = surroundings(copy)
+    return _one(stack.own, run, name, path)
+
+
+def _on_a_deploy(project: Project, run: Run, name: str, path: Path, number: int) -> SuiteResult:
+    """Run an experiment about deploys on an environment of its own, since it leaves another release than it found."""
+    started = time.monotonic()
     try:
-        experiment = found(copy, str(path), variables)
+        with deployed(project, name_of(project, run, number)) as own:
+            try:
+                return _one(own, run, name, path)
+            finally:
+                active.clear(own)
+    except RefusedError as error:
+        return SuiteResult(name, SKIPPED, reason=error.message)
+    except StackError as error:
+        seconds = time.monotonic() - started
+        return SuiteResult(name, FAILED, seconds=seconds, reason=error.message, output=error.output)
+
+
+def _one(own: Project, run: Run, name: str, path: Path) -> SuiteResult:
+    started = time.monotonic()
+    variables = {**surroundings(own), **deployed_variables(own)}
+    try:
+        experiment = found(own, str(path), variables)
     except SlipwayError as error:
         return SuiteResult(name, FAILED, tests=1, failures=1, reason=error.message)
     note(f"{name}: {experiment.title}")
     journal_path = run.suite(NAME) / f"{name}.json"
-    journal = conducted(copy, experiment, variables, journal_path)
+    journal = conducted(own, experiment, variables, journal_path)
     reason, seconds = why_not(journal), time.monotonic() - started
     files = (run.relative(journal_path),)
     if reason:

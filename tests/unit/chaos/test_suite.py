@@ -8,7 +8,7 @@ from fakes import World
 from support import ROOT
 
 from tasks.chaos import suite
-from tasks.chaos.experiment import library
+from tasks.chaos.experiment import is_about_deploys, library
 from tasks.chaos.plan.experiment import check_faults, read
 from tasks.host.project import model
 from tasks.host.reports import Run
@@ -27,6 +27,18 @@ def test_a_project_without_experiments_skips_them_and_starts_nothing(tmp_path: P
 
 def test_the_helper_is_no_experiment() -> None:
     assert "helper" not in SAMPLE and len(SAMPLE) >= 5
+
+
+def test_experiments_about_deploys_say_so() -> None:
+    assert {name for name, path in SAMPLE.items() if is_about_deploys(path)} == {"deploy-database-slow"}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "extensions: [deploys]", "extensions: {name: slipway, during-deploy: true}"]
+)
+def test_what_is_no_experiment_says_nothing_about_deploys(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert not is_about_deploys(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
