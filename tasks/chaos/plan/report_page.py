@@ -1,10 +1,10 @@
 """The page of ``chaos.report``: HTML that loads nothing and runs no script, with a time line of each experiment."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from ...model.lazy_pattern import lazy_pattern
 from ...model.units import show_duration
 from .measured import Sample
 from .timeline import FaultSpan, ProbeSamples, Timeline, phases, recovery
@@ -30,7 +30,7 @@ svg{width:100%;height:auto;display:block;min-width:36rem}svg text{font-size:11px
 svg text.fault{fill:var(--fault);fill-opacity:1}
 """
 # Control characters, bidirectional overrides, and what is no character: a name may not reorder the page.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = lazy_pattern("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def page(timelines: Sequence[Timeline]) -> str:
