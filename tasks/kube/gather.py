@@ -80,6 +80,8 @@ def settings(profile: Profile) -> KubeSettings:
         health_timeout=profile.duration("HEALTH_TIMEOUT"),
         node_timeout=profile.duration("KUBE_NODE_TIMEOUT") if profile.text("KUBE_NODE_TIMEOUT") else None,
         secret_keys=(*profile.words("SECRET_KEYS"), *sorted(profile.encrypted)),
+        mesh=profile.text("MESH"),
+        mesh_ingress=profile.text("MESH_INGRESS") == "mesh",
     )
 
 

@@ -23,7 +23,14 @@ KINDS = (
     *("poddisruptionbudgets.policy", "horizontalpodautoscalers.autoscaling"),
 )
 _SECRET, _SECRETS = "Secret", "secrets"
-_ROUTES = {"HTTPRoute": "httproutes.gateway.networking.k8s.io"}
+_WHERE_WANTED = {
+    "HTTPRoute": "httproutes.gateway.networking.k8s.io",
+    "ServiceAccount": "serviceaccounts",
+    "PeerAuthentication": "peerauthentications.security.istio.io",
+    "AuthorizationPolicy": "authorizationpolicies.security.istio.io",
+    "DestinationRule": "destinationrules.networking.istio.io",
+    "VirtualService": "virtualservices.networking.istio.io",
+}
 # Without kubectl's own validation, for which it gets the schemas of all kinds: a server-side apply takes no field that
 # the API server does not know. https://kubernetes.io/docs/reference/using-api/server-side-apply/
 _APPLY = (
@@ -58,7 +65,7 @@ class Inventory:
 
     @property
     def live(self) -> tuple[Raw, ...]:
-        """The objects of the project, without its Secrets and routes."""
+        """The objects of the project, without its Secrets and what is not on every cluster."""
         return tuple(raw for raw in self._listed if raw["kind"] != _SECRET)
 
     @property
@@ -97,8 +104,8 @@ class Inventory:
         told = difference.jobs_ran(ClusterState(self._listed, (), hooks, (), names, cluster.release))
         asked = cluster.helm("get", "hooks", cluster.release, f"--revision={revision}")
         ran = self._ask(asked) if revision and not told else None
-        routes = ",".join(sorted({_ROUTES[str(raw["kind"])] for raw in rendered if raw["kind"] in _ROUTES}))
-        more = self._ask(self._list(routes)) if routes else None
+        wanted_kinds = {_WHERE_WANTED[str(raw["kind"])] for raw in rendered if raw["kind"] in _WHERE_WANTED}
+        more = self._ask(self._list(",".join(sorted(wanted_kinds)))) if wanted_kinds else None
         result = dry[1].result()  # first: until then it does not get the objects
         if not self.there:
             return ClusterComparison(ClusterState((), objects, hooks, (), names, cluster.release))

@@ -11,6 +11,7 @@ from ...model.stack.stack import Stack
 from .mentions import Mentions, mentions
 
 Asked = TypeVar("Asked")
+ISTIO = "istio"
 
 
 class ImageFacts(Record):
@@ -65,7 +66,8 @@ class KubeSettings(Record):
     """What the profile says about the cluster.
 
     ``secret_keys`` are the names of the variables that are secret (SECRET_KEYS). ``node_timeout``: how long a node may
-    not answer until its Pods are started on another one, in seconds; None: as the cluster says.
+    not answer until its Pods are started on another one, in seconds; None: as the cluster says. ``mesh`` is ISTIO or
+    ""; ``mesh_ingress``: what leads in from outside is in the mesh as well.
     """
 
     namespace: str = ""
@@ -77,6 +79,8 @@ class KubeSettings(Record):
     health_timeout: float = 60.0
     node_timeout: float | None = None
     secret_keys: tuple[str, ...] = ()
+    mesh: str = ""
+    mesh_ingress: bool = False
 
 
 class KubeSource(Record):

@@ -20,7 +20,7 @@ from tasks.kube.plan.source import KubeSettings, KubeSource
 from tasks.kube.plan.translate import Translation, translate
 from tasks.kube.plan.workloads import kinds
 from tasks.kube.plan.workloads.charts import of_chart
-from tasks.kube.plan.workloads.references import CLAIM, CONFIG_MAP, mentioned
+from tasks.kube.plan.workloads.references import ACCOUNT, CLAIM, CONFIG_MAP, mentioned
 from tasks.model.errors import InputError
 from tasks.model.stack.stack import parse
 
@@ -39,7 +39,8 @@ def translations(draw: st.DrawFn) -> Made:
     """Return a release and what it becomes; a model that no task accepts is not one."""
     model = json.loads(json.dumps(draw(models())).replace("pLanted", PLANTED))
     images = {name: draw(st.sampled_from(IMAGES)) for name in model["services"]}
-    given = KubeSettings(secret_keys=("X_PASSWORD",), pull_secrets=draw(st.sampled_from([(), ("login",)])))
+    login, mesh = draw(st.sampled_from([(), ("login",)])), draw(st.sampled_from(["", "istio"]))
+    given = KubeSettings(secret_keys=("X_PASSWORD",), pull_secrets=login, mesh=mesh)
     try:
         stack = parse(model)
     except InputError:
@@ -277,7 +278,7 @@ def test_what_a_pod_refers_to_is_there(found: Made) -> None:
     own, keys = secret_name(source.stack.project), set[str]()
     for workload, template in pods(made):
         for kind, name in mentioned(template):
-            assert kind in (CLAIM, CONFIG_MAP) and ((kind, name) in there or name == "old-claim"), (kind, name)
+            assert kind in (CLAIM, CONFIG_MAP, ACCOUNT) and ((kind, name) in there or name == "old-claim"), (kind, name)
         keys |= {key for secret, key in _secrets(template) if secret == own}
         assert {secret for secret, _ in _secrets(template)} <= {own, "shop-tls"}
         assert workload["metadata"]["labels"][labels.PROJECT] == source.stack.project

@@ -15,9 +15,9 @@ from .. import labels
 from ..names import label
 from ..outcome import KeyOutcome, ignored, inferred, refused, translated
 from ..part import Part
-from ..source import KubeSource
+from ..source import ISTIO, KubeSource
 from .ingress import ingress_port
-from .ports import container_ports
+from .ports import ContainerPort, container_ports
 
 KEYS: frozenset[str] = frozenset()
 
@@ -44,6 +44,13 @@ _DNS: Mapping[str, Any] = {
     ],
     "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
 }
+# A sidecar gets its certificate and its configuration there, whatever its namespace and its revision are.
+# https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
+_PILOTS = {"key": "istio", "operator": "In", "values": ["pilot", "istiod"]}
+_ISTIOD: Mapping[str, Any] = {
+    "to": [{"namespaceSelector": {}, "podSelector": {"matchExpressions": [_PILOTS]}}],
+    "ports": [{"port": 15012, "protocol": "TCP"}],
+}
 
 
 def part(source: KubeSource, service: Service) -> Part:
@@ -51,7 +58,7 @@ def part(source: KubeSource, service: Service) -> Part:
     raw = source.raw(service.name)
     if raw.get("network_mode") == "host":
         return Part()  # policies do not apply to a Pod in its node's network
-    networks = _networks(source, raw)
+    networks = networks_of(source, service)
     outcomes = [outcome for name in networks for outcome in _declared(name, _network(source, name))]
     own = labels.of_service(source.stack.project, label(service.name))
     spec = {"podSelector": {"matchLabels": own}, **_rules(source, service, networks)}
@@ -77,7 +84,9 @@ def _label_name(name: str) -> str:
     return f"{cleaned[:50]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-_.")
 
 
-def _networks(source: KubeSource, raw: Mapping[str, Any]) -> tuple[str, ...]:
+def networks_of(source: KubeSource, service: Service) -> tuple[str, ...]:
+    """Return the networks of a service; one that names none is in the default one."""
+    raw = source.raw(service.name)
     mode = str(raw.get("network_mode") or "")
     if mode == "none":
         return ()
@@ -87,6 +96,11 @@ def _networks(source: KubeSource, raw: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(raw.get("networks") or {"default": None})
 
 
+def is_external(source: KubeSource, network: str) -> bool:
+    """Whether a network may have Pods of other projects."""
+    return bool(_network(source, network).get("external"))
+
+
 def _network(source: KubeSource, name: str) -> Mapping[str, Any]:
     section: Mapping[str, Any] = (source.model.get("networks") or {}).get(name) or {}
     return section
@@ -94,14 +108,20 @@ def _network(source: KubeSource, name: str) -> Mapping[str, Any]:
 
 def _rules(source: KubeSource, service: Service, networks: tuple[str, ...]) -> dict[str, Any]:
     peers = [_peer(source, name) for name in networks]
-    inner = all(_is_internal(source, name) for name in networks)
+    inner = _is_inner(source, networks)
     admitted: list[dict[str, Any]] = [{"from": peers}] if peers else []
-    if networks and (open_ports := _open(source, service, inner)):
+    if networks and (open_ports := _open(source, service)):
         admitted.append({"ports": open_ports})
     if not inner:
         return {"policyTypes": ["Ingress"], "ingress": admitted}
     reached = [{"to": peers}, dict(_DNS)] if peers else []
+    if peers and source.settings.mesh == ISTIO:
+        reached.append(dict(_ISTIOD))
     return {"policyTypes": ["Ingress", "Egress"], "ingress": admitted, "egress": reached}
+
+
+def _is_inner(source: KubeSource, networks: tuple[str, ...]) -> bool:
+    return all(_is_internal(source, name) for name in networks)
 
 
 def _is_internal(source: KubeSource, network: str) -> bool:
@@ -110,21 +130,23 @@ def _is_internal(source: KubeSource, network: str) -> bool:
 
 def _peer(source: KubeSource, network: str) -> dict[str, Any]:
     selector = {mark(source, network): "true"}
-    if _network(source, network).get("external"):
+    if is_external(source, network):
         # Whoever is in it, of whatever project and namespace, says so by the label.
         return {"namespaceSelector": {}, "podSelector": {"matchLabels": selector}}
     return {"podSelector": {"matchLabels": {**labels.of_project(source.stack.project), **selector}}}
 
 
-def _open(source: KubeSource, service: Service, inner: bool) -> list[dict[str, Any]]:
+def admitted_ports(source: KubeSource, service: Service) -> tuple[ContainerPort, ...]:
     """Return the ports that are open to all: published ones, but not out of networks that are all internal."""
-    led = ingress_port(source, service)
+    networks, led = networks_of(source, service), ingress_port(source, service)
+    inner = _is_inner(source, networks)
+    known = container_ports(source, service) if networks else ()
+    return tuple(port for port in known if (port.open and not inner) or port.number == led)
+
+
+def _open(source: KubeSource, service: Service) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for protocol, number in sorted(
-        (port.protocol.upper(), port.number)
-        for port in container_ports(source, service)
-        if (port.open and not inner) or port.number == led
-    ):
+    for protocol, number in sorted((port.protocol.upper(), port.number) for port in admitted_ports(source, service)):
         last = found[-1] if found else {}
         if last.get("protocol") == protocol and number == last.get("endPort", last["port"]) + 1:
             last["endPort"] = number

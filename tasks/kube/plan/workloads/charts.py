@@ -8,7 +8,7 @@ second between ``{{ if .Release.IsUpgrade }}`` and ``{{ end }}``. What differs:
 - it has another name: Helm neither makes nor changes an object that is there and belongs to no release, so that a
   ``helm rollback`` to the first release would fail where a hook with the name of its Job had run since;
 - a hook runs before any ordinary object of its release is made. So the ConfigMaps that it mounts are hooks too, under
-  another name and before it, and are removed when it has ended well.
+  another name and before it, and are removed when it has ended well. So is its ServiceAccount, where it has one.
 
 After a ``helm rollback`` to the very first release its Job is an ordinary object again and runs once more: the
 migration of that time, which finds everything done. No other roll back runs a job.
@@ -21,8 +21,9 @@ from ..part import Fields
 from .jobs import AGAIN_BEFORE_UPGRADE, ONCE
 from .kinds import JOB
 from .ordering import ARGO_DELETE, ARGO_HOOK, ARGO_WAVE, BEFORE_ALL, BEFORE_UPGRADE, HELM_DELETE, HELM_HOOK, HELM_WEIGHT
-from .references import CONFIG_MAP, mentioned, renamed
+from .references import ACCOUNT, CONFIG_MAP, for_hook, mentioned, renamed
 
+_COPIED = (CONFIG_MAP, ACCOUNT)
 _FIRST = "0"  # jobs have a weight from 1 on
 _HOOKS = (HELM_HOOK, HELM_WEIGHT, HELM_DELETE)
 _WHEN = (HELM_HOOK, ARGO_HOOK, ARGO_DELETE, ARGO_WAVE)
@@ -40,7 +41,7 @@ class ChartObjects(Record):
 def of_chart(objects: Iterable[Fields]) -> ChartObjects:
     """Return the objects of a release by when a chart has them."""
     given = tuple(objects)
-    files = {each["metadata"]["name"]: each for each in given if each["kind"] == "ConfigMap"}
+    files = {(each["kind"], each["metadata"]["name"]): each for each in given if each["kind"] in _COPIED}
     always: list[Fields] = []
     install: list[Fields] = []
     upgrade: list[Fields] = []
@@ -75,14 +76,13 @@ def _once(job: Fields) -> Fields:
     return {**job, "metadata": {**about, "name": name}, "spec": spec}
 
 
-def _with_files(job: Fields, files: Mapping[str, Fields]) -> Iterator[Fields]:
-    """Yield the ConfigMaps that a hook mounts, as hooks before it, and the hook with their names."""
-    read = (name for kind, name in mentioned(job["spec"]["template"]["spec"]) if kind == CONFIG_MAP)
-    names = {name: f"{name}-hook" for name in read if name in files}
+def _with_files(job: Fields, files: Mapping[tuple[str, str], Fields]) -> Iterator[Fields]:
+    """Yield what a hook mounts and runs as, as hooks before it, and the hook with their names."""
+    names = {key: for_hook(key[1]) for key in mentioned(job["spec"]["template"]["spec"]) if key in files}
     when = {key: value for key, value in job["metadata"]["annotations"].items() if key in _WHEN}
     notes = {**when, HELM_WEIGHT: _FIRST, HELM_DELETE: "before-hook-creation,hook-succeeded"}
-    for name, copy in names.items():
-        about = files[name]["metadata"]
+    for key, copy in names.items():
+        about = files[key]["metadata"]
         annotations = {**(about.get("annotations") or {}), **notes}
-        yield {**files[name], "metadata": {**about, "name": copy, "annotations": annotations}}
-    yield {**job, "spec": renamed(job["spec"], {(CONFIG_MAP, name): copy for name, copy in names.items()})}
+        yield {**files[key], "metadata": {**about, "name": copy, "annotations": annotations}}
+    yield {**job, "spec": renamed(job["spec"], names)}

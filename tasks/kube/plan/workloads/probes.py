@@ -66,13 +66,22 @@ def part(source: KubeSource, service: Service) -> Part:
     if _needs_shell(test) and image.shell is False:
         hint = "write it as [CMD, PROGRAM, …], or say a request under x-slipway.smoke with from: container"
         return Part(outcomes=(refused(key, "the check needs a shell, and the image has no /bin/sh", hint),))
-    times = _times(raw, image, key)
+    said_times = _times(raw, image, key)
     handler = {"exec": {"command": _command(test, bool(raw.get("test")))}}
     said = translated(key, _INTO) if raw.get("test") else inferred(key, _INTO, "the HEALTHCHECK of the image")
     return Part(
-        container=_probes(source, service, handler, times),
+        container=_probes(source, service, handler, said_times),
         outcomes=(said, *_rounded(raw, key), *_liveness(service)),
     )
+
+
+def times(source: KubeSource, service: Service) -> Times | None:
+    """Return the times of the check of a service, None where it has none."""
+    raw, image = source.raw(service.name).get("healthcheck") or {}, source.image(service.name)
+    test = _test(raw, image)
+    if kind(source, service) in (*ENDING, NOTHING) or service.health_disabled or not test[1:]:
+        return None
+    return _times(raw, image, f"services.{service.name}.healthcheck")
 
 
 def _test(raw: Mapping[str, Any], image: ImageFacts) -> list[str]:
@@ -103,17 +112,17 @@ def _times(raw: Mapping[str, Any], image: ImageFacts, where: str) -> Times:
     return Times(**seconds, retries=int(raw.get("retries") or health.get("Retries") or _RETRIES))
 
 
-def _probes(source: KubeSource, service: Service, handler: Mapping[str, Any], times: Times) -> dict[str, Any]:
-    timeout, period = _whole(times.timeout), _whole(times.interval)
-    usual = {**handler, "timeoutSeconds": timeout, "periodSeconds": period, "failureThreshold": times.retries}
+def _probes(source: KubeSource, service: Service, handler: Mapping[str, Any], known: Times) -> dict[str, Any]:
+    timeout, period = _whole(known.timeout), _whole(known.interval)
+    usual = {**handler, "timeoutSeconds": timeout, "periodSeconds": period, "failureThreshold": known.retries}
     probes: dict[str, Any] = {"readinessProbe": usual}
-    start = times.start_period + distance(source.stack, service.name) * source.settings.health_timeout
+    start = known.start_period + distance(source.stack, service.name) * source.settings.health_timeout
     if service.slipway.liveness:
-        probes["livenessProbe"] = {**usual, "failureThreshold": _PATIENCE * times.retries}
+        probes["livenessProbe"] = {**usual, "failureThreshold": _PATIENCE * known.retries}
         start = start or source.settings.health_timeout
-    if times.start_period or service.slipway.liveness:
-        often = _whole(times.start_interval)
-        unhealthy = start + times.retries * times.interval
+    if known.start_period or service.slipway.liveness:
+        often = _whole(known.start_interval)
+        unhealthy = start + known.retries * known.interval
         probes["startupProbe"] = {
             **handler,
             "timeoutSeconds": timeout,
@@ -155,11 +164,11 @@ def _without(source: KubeSource, service: Service, raw: Mapping[str, Any], key: 
     if address.scheme == "https":
         get["scheme"] = "HTTPS"
     usual = {name: seconds for name, (_, seconds) in _TIMES.items()}
-    times = Times(**{**usual, "interval": 10.0, "timeout": check.timeout}, retries=_RETRIES)
+    known = Times(**{**usual, "interval": 10.0, "timeout": check.timeout}, retries=_RETRIES)
     reason = f"there is no health check, but a request that has to succeed: {check}"
     smoke = f"services.{service.name}.x-slipway.smoke"
     outcomes = (*said, inferred(smoke, _INTO, reason), *_liveness(service))
-    return Part(container=_probes(source, service, {"httpGet": get}, times), outcomes=outcomes)
+    return Part(container=_probes(source, service, {"httpGet": get}, known), outcomes=outcomes)
 
 
 def _request(source: KubeSource, service: Service) -> Check | None:

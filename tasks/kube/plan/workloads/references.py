@@ -1,15 +1,21 @@
-"""What Pods refer to by name: the ConfigMaps and claims that have to be there when they start."""
+"""What Pods refer to by name, and has to be there when they start: ConfigMaps, claims, their account."""
 
 from collections.abc import Mapping
 from typing import Any
 
-CONFIG_MAP, CLAIM = "ConfigMap", "PersistentVolumeClaim"
+CONFIG_MAP, CLAIM, ACCOUNT = "ConfigMap", "PersistentVolumeClaim", "ServiceAccount"
 _REFERENCES = {  # a field of a Pod, the kind that it refers to, and where the name is
     "configMap": (CONFIG_MAP, "name"),
     "configMapRef": (CONFIG_MAP, "name"),
     "configMapKeyRef": (CONFIG_MAP, "name"),
     "persistentVolumeClaim": (CLAIM, "claimName"),
 }
+_ACCOUNT = "serviceAccountName"
+
+
+def for_hook(name: str) -> str:
+    """Return the name of the copy of an object that a hook of Helm has of its own."""
+    return f"{name}-hook"
 
 
 def mentioned(value: Any) -> tuple[tuple[str, str], ...]:
@@ -27,6 +33,8 @@ def _mentioned(value: Any) -> list[tuple[str, str]]:
         for key, (kind, name) in _REFERENCES.items()
         if isinstance(value.get(key), Mapping) and value[key].get(name)
     ]
+    if isinstance(value.get(_ACCOUNT), str):
+        own.append((ACCOUNT, value[_ACCOUNT]))
     return [*own, *(found for item in value.values() for found in _mentioned(item))]
 
 
@@ -41,4 +49,6 @@ def renamed(value: Any, names: Mapping[tuple[str, str], str]) -> Any:
         there = result.get(key)
         if isinstance(there, dict) and (kind, there.get(name)) in names:
             result[key] = {**there, name: names[(kind, there[name])]}
+    if (ACCOUNT, result.get(_ACCOUNT)) in names:
+        result[_ACCOUNT] = names[(ACCOUNT, result[_ACCOUNT])]
     return result

@@ -1,0 +1,1 @@
+"""Pure: what a service mesh adds, where the profile names one (``MESH``)."""
