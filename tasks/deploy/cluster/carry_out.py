@@ -22,6 +22,7 @@ from ...kube.plan.live.takeover import Takeover
 from ...kube.plan.workloads.kinds import DEPLOYMENT
 from ...model.command import Command
 from ...model.errors import DeployError, LockLostError, RefusedError, SlipwayError, StoppedError
+from ...model.stack.extension import CANARY
 from ...reconcile import migrations
 from ...reconcile.plan.operation import BACKUP, SETTLE, SWITCH, WATCH
 from ...release.plan import release as release_plan
@@ -30,7 +31,7 @@ from ...test import cluster_smoke
 from .. import report as deploy_report
 from ..plan.agreed import AgreedPlan, refuse_more
 from ..report import DeployReport
-from . import helm, switch
+from . import canary, helm, switch
 from .helm import Rollout, Upgrade
 from .images import ready
 from .prepare import ClusterDeploy, next_revision, written_chart
@@ -76,6 +77,11 @@ class ClusterDeployment:
             taking = switch.change(made)
             with step(self._report.steps, "roll out"):
                 self._install(made, fresh, taking)
+            if given := canary.shares(made, taking):
+                with step(self._report.steps, CANARY):
+                    self._verify()
+                    self._led = taking
+                    canary.give(made, taking, given, self._counts)
             self._prove(made, taking)
             if taking.moved:
                 with step(self._report.steps, _CONCLUDE), written_chart(made) as directory:
@@ -212,6 +218,7 @@ class ClusterDeployment:
         before = prepared.history.serving
         with step(self._report.steps, release_plan.ROLL_BACK):
             if led := self._led:  # first of all, since clients ask Pods that are not well
+                canary.take_back(prepared, led)
                 persistently(lambda: switch.lead(self._cluster, led.leading_back()))
             known = persistently(lambda: History(self._cluster).revisions)
             newest = known[-1] if known else None

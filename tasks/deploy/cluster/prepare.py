@@ -18,6 +18,7 @@ from ...kube.live.inventory import ClusterComparison, released
 from ...kube.live.secrets import ProjectSecret
 from ...kube.plan.live import difference, revisions, secret_versions, takeover
 from ...kube.plan.live.difference import ClusterState, Raw, ServiceDifference
+from ...kube.plan.mesh.routes import shared
 from ...kube.plan.names import by_label
 from ...kube.plan.secrets import wanted
 from ...kube.plan.source import KubeSource
@@ -126,7 +127,8 @@ def prepare(
     recorded = with_images(redactions.without_secrets(project), images) if images else None
     source = gather(project, recorded=recorded, to_build=_to_build(project, builds, ready and looking))
     stack, names = source.stack, by_label(source.stack.services)
-    source = replace(source, slots=takeover.slots(asked.inventory.live, stack, names))
+    canaries = [name for name, service in stack.services.items() if shared(source, service)]
+    source = replace(source, slots=takeover.slots(asked.inventory.live, stack, names, canaries))
     secret = ProjectSecret(asked.cluster, wanted(source), asked.secret(), looking)
     made = _objects(source, secret)
     objects = (*made.always, *(made.at_install if installs(asked.history) else made.at_upgrade))
@@ -151,7 +153,9 @@ def _compared(asked: Asked, objects: Sequence[Raw], names: Mapping[str, str]) ->
 
 
 def _following(source: KubeSource, found: Sequence[ServiceDifference], state: ClusterState) -> dict[str, str]:
-    """Return the slot of the new Pods of each blue-green service that has others from this deploy on.
+    """Return the slot of the new Pods of each service that takes turns and has others from this deploy on.
+
+    That is one with a blue-green rollout, or with a canary in a mesh.
 
     Pods that are not all ready are replaced in their slot: helm would wait for what is kept, which is nothing to keep.
     """
@@ -161,7 +165,7 @@ def _following(source: KubeSource, found: Sequence[ServiceDifference], state: Cl
     return {
         name: other(source.slots.get(name, ""))
         for name in sorted(changed)
-        if source.stack.services[name].rollout == BLUE_GREEN
+        if source.stack.services[name].rollout == BLUE_GREEN or shared(source, source.stack.services[name])
     }
 
 

@@ -13,6 +13,7 @@ already is made and awaited before), then `helm rollback` to the release before,
 """
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from ...kube.plan import labels
 from ...kube.plan.live import autoscalers, difference, takeover
 from ...kube.plan.live.difference import Raw, key
 from ...kube.plan.live.takeover import Takeover
+from ...kube.plan.mesh.shares import ROUTES
 from ...kube.plan.part import Fields
 from ...kube.plan.workloads.kinds import DEPLOYMENT
 from . import helm
@@ -30,6 +32,7 @@ from .prepare import ClusterDeploy
 
 # kubectl's own validation wants whole objects; the API server's takes no field that it does not know.
 _APPLY = ("apply", "--server-side", "--force-conflicts", "--validate=false")
+_HEARD = 2.0  # seconds until every sidecar of a mesh has heard of routes
 _KEEP = "slipway-scale"  # not helm's name: that is who gives the number of Pods up
 
 
@@ -71,6 +74,9 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
                 cluster, difference.as_released(gone, cluster.release, cluster.namespace), MANAGER, "bring back Pods"
             )
             _await(cluster, gone, patience)
+        if routes := takeover.of_services(objects, ROUTES, names):  # they divide requests where a canary was stopped
+            lead(cluster, routes)
+            time.sleep(_HEARD)
         lead(cluster, takeover.of_services(objects, takeover.SERVICE, names))
     cluster.run(helm.back(cluster, number, patience))
 

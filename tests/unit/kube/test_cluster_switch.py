@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
 import yaml
 from workload_release import objects, release
 
@@ -71,6 +72,16 @@ def test_pods_that_are_gone_are_ready_before_the_services_go_back() -> None:
     assert way_back(made("green")) == (
         ["apply Deployment app-blue", "rollout status deployment/app-blue", "apply Service app", "rollback 4"]
     )
+
+
+def test_routes_of_a_mesh_go_back_before_the_services_since_they_may_name_slots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(switch, "_HEARD", 0.0)
+    routes = {"kind": "VirtualService", "metadata": {"name": "app", "labels": SELECTOR}, "spec": {"http": []}}
+    cluster = Recording((*made("blue"), routes), [*made("green"), made("blue")[0], routes])
+    switch.bring_back(cast(Cluster, cluster), 4, 30.0)
+    assert cluster.done == ["apply VirtualService app", "apply Service app", "rollback 4"]
 
 
 def test_before_a_switch_there_is_only_helms_record_to_put_right() -> None:

@@ -1,11 +1,13 @@
 """A service mesh: who has a sidecar and as whom, who is let in, and how requests go."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from kube_data import kube_source, objects_of, told, workload_of
 
+from tasks.kube.plan.mesh.shares import divided, of_both
 from tasks.kube.plan.outcome import REFUSED
 from tasks.kube.plan.source import ImageFacts, KubeSettings
 from tasks.kube.plan.translate import Translation, translate
@@ -243,3 +245,46 @@ def test_the_account_of_a_hook_is_there_before_it_and_is_let_in() -> None:
     assert account["metadata"]["annotations"]["helm.sh/hook-weight"] == "0"
     assert job["spec"]["template"]["spec"]["serviceAccountName"] == "migrate-hook"
     assert "migrate-hook" in accounts(made, "database")
+
+
+CANARY = {"x-slipway": {"canary": {"weight": [20]}}, "ports": [{"target": 8080, "app_protocol": "http"}], "expose": []}
+
+
+def test_the_routes_of_a_canary_divide_requests_between_two_slots() -> None:
+    made = meshed(changed("app", **CANARY))
+    subsets = spec(made, "DestinationRule", "app")["subsets"]
+    assert subsets == [{"name": slot, "labels": {"slipway/slot": slot}} for slot in ("blue", "green")]
+    routes = [each for each in objects_of(made, "VirtualService") if each["metadata"]["name"] == "app"]
+
+    def destinations(percent: int) -> list[list[tuple[str, int]]]:
+        (route,) = divided(routes, "blue", "green", percent)
+        found = [one["route"] for one in route["spec"]["http"]]
+        assert all(one["destination"]["host"] == "app" for several in found for one in several)
+        return [[(one["destination"]["subset"], one["weight"]) for one in several] for several in found]
+
+    assert destinations(20) == [[("blue", 80), ("green", 20)]] * 2
+    assert destinations(0) == [[("blue", 100)]] * 2, "a slot without Pods is no destination"
+    assert destinations(100) == [[("green", 100)]] * 2
+    retries = [one["retries"] for one in divided(routes, "blue", "green", 5)[0]["spec"]["http"]]
+    assert retries == [one["retries"] for one in routes[0]["spec"]["http"]]
+
+
+def test_while_requests_are_divided_a_service_leads_to_both_slots() -> None:
+    source = kube_source(changed("app", **CANARY), settings=ISTIO, networks=NETWORKS)
+    made = translate(replace(source, slots={"app": "green"}))
+    services = [each for each in objects_of(made, "Service") if each["metadata"]["name"] == "app"]
+    assert services[0]["spec"]["selector"]["slipway/slot"] == "green"
+    (both,) = of_both(services)
+    assert both["spec"]["selector"] == {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
+
+
+def test_the_report_says_who_divides_the_requests_of_a_canary() -> None:
+    key = "services.app.x-slipway.canary"
+    (shared,) = [outcome for outcome in meshed(changed("app", **CANARY)).outcomes if outcome.key == key]
+    assert (shared.kind, shared.into) == (
+        "translated",
+        "a Deployment in each slot, and the weights of the VirtualService",
+    )
+    tcp = {"x-slipway": CANARY["x-slipway"]}
+    (by_pods,) = [outcome for outcome in meshed(changed("app", **tcp)).outcomes if outcome.key == key]
+    assert by_pods.kind == "inferred" and "share of the Pods" in by_pods.reason

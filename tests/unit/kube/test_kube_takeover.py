@@ -6,7 +6,7 @@ import pytest
 from workload_release import objects, release
 
 from tasks.kube.plan import labels
-from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, serving, takeover
+from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, serving, slots, takeover
 from tasks.kube.plan.workloads.slots import SLOT, in_slot
 
 SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
@@ -43,6 +43,23 @@ def test_what_serves_stays_as_it_is_beside_the_new_pods() -> None:
     assert change.leading_on() == (made("green", port=9000)[1],)
     assert change.leading_back() == (made("blue", port=8000)[1],)
     assert change.slots() == {"app": "green"}
+
+
+def test_routes_of_a_mesh_change_hands_with_the_services() -> None:
+    def routes(attempts: int) -> dict[str, Any]:
+        http = [{"route": [{"destination": {"host": "app"}}], "retries": {"attempts": attempts}}]
+        return {"kind": "VirtualService", "metadata": {"name": "app", "labels": SELECTOR}, "spec": {"http": http}}
+
+    change = takeover((*made("blue"), routes(1)), (*made("green", "app:2"), routes(2)))
+    assert routes(1) in change.beside(()) and routes(2) not in change.beside(())
+    assert change.leading_on()[-1] == routes(2)
+    assert change.leading_back()[-1] == routes(1)
+
+
+def test_a_canary_that_a_mesh_shares_begins_in_a_slot() -> None:
+    found = release(app={"image": "app:1", "x-slipway": {"rollout": "canary"}}).stack
+    assert slots((), found, {"app": "app"}) == {}
+    assert slots((), found, {"app": "app"}, ("app",)) == {"app": "blue"}
 
 
 def test_pods_that_stay_in_their_deployment_change_no_hands() -> None:

@@ -11,6 +11,7 @@ from ....model.record import Record
 from ....model.stack.extension import BLUE_GREEN
 from ....model.stack.stack import Stack
 from .. import labels
+from ..mesh.shares import ROUTES
 from ..part import Fields, merged
 from ..workloads.kinds import DEPLOYMENT
 from ..workloads.slots import BLUE, SLOT, slot_of
@@ -44,11 +45,11 @@ class Takeover(Record):
         return (*(_numbered(each, numbers.get(str(each["metadata"]["name"]))) for each in made), *kept)
 
     def leading_on(self) -> tuple[Fields, ...]:
-        """Return the Services that lead to the Pods of the release that takes over."""
+        """Return the Services, and the routes of a mesh, that lead to the Pods of the release that takes over."""
         return tuple(each for each in self.after if self._leads(each))
 
     def leading_back(self) -> tuple[Fields, ...]:
-        """Return the Services that lead to the Pods of the release that served before."""
+        """Return the Services, and the routes of a mesh, that lead to the Pods of the release that served before."""
         return tuple(each for each in self.before if self._leads(each))
 
     def scalers(self) -> tuple[Fields, ...]:
@@ -60,7 +61,7 @@ class Takeover(Record):
         return {name: slot for name, slot in serving(self.after).items() if name in self.moved}
 
     def _leads(self, made: Fields) -> bool:
-        return made["kind"] == SERVICE and _label(made) in self.moved
+        return made["kind"] in (SERVICE, ROUTES) and _label(made) in self.moved
 
     def _is_kept(self, made: Fields) -> bool:
         """Whether an object is one that the Pods of the release before need; a Job would run again."""
@@ -88,9 +89,10 @@ def serving(live: Iterable[Raw]) -> dict[str, str]:
     return {name: slots[0] if len(slots) == 1 else _chosen(objects, name, slots) for name, slots in found.items()}
 
 
-def slots(live: Iterable[Raw], stack: Stack, names: Mapping[str, str]) -> dict[str, str]:
+def slots(live: Iterable[Raw], stack: Stack, names: Mapping[str, str], shared: Collection[str] = ()) -> dict[str, str]:
     """Return the slot of each service that has one; ``names`` are the services by their names on the cluster.
 
+    ``shared`` are the services whose canary gets its share by a mesh: they take turns as a blue-green one does.
     A service that is not blue-green any more stays in its slot: nothing has to take over from it. One that has no
     Deployment begins in the slot that its Services lead to, or in the first one.
     """
@@ -99,7 +101,7 @@ def slots(live: Iterable[Raw], stack: Stack, names: Mapping[str, str]) -> dict[s
     begun = {
         name: slot_of(objects, {labels.SERVICE: name}) or BLUE
         for name, service in names.items()
-        if name not in found and stack.services[service].rollout == BLUE_GREEN
+        if name not in found and (stack.services[service].rollout == BLUE_GREEN or service in shared)
     }
     return {names[name]: slot for name, slot in {**found, **begun}.items() if slot and name in names}
 

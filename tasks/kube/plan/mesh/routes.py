@@ -154,7 +154,9 @@ def _rule(source: KubeSource, service: Service, made: Fields) -> Iterator[dict[s
 
 def shared(source: KubeSource, service: Service) -> bool:
     """Whether a canary of a service gets a share of the requests by the mesh."""
-    return in_mesh(source, service) and service.rollout == CANARY and kind(source, service) == DEPLOYMENT
+    if not in_mesh(source, service) or service.rollout != CANARY or kind(source, service) != DEPLOYMENT:
+        return False
+    return bool(_kinds(source, service))  # of connections without requests there is none
 
 
 def _routes(source: KubeSource, service: Service, made: Fields) -> dict[str, Any]:

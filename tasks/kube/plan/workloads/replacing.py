@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ....model.stack.extension import BLUE_GREEN, CANARY, CONTINUE, RECREATE, START_FIRST
 from ....model.stack.stack import Service
+from ..mesh.routes import shared
 from ..mounts.claims import of_its_own
 from ..outcome import KeyOutcome, ignored, inferred, refused, translated
 from ..part import Part
@@ -134,6 +135,14 @@ def _reloaded(key: str, made: str) -> KeyOutcome:
     return inferred(key, _UPDATE, f"changed configuration makes a new Pod, and {order}")
 
 
+def _canary(source: KubeSource, service: Service) -> KeyOutcome:
+    said = "rollout" if "rollout" in source.raw(service.name)["x-slipway"] else "canary"
+    key = f"services.{service.name}.x-slipway.{said}"
+    if shared(source, service):
+        return translated(key, "a Deployment in each slot, and the weights of the VirtualService")
+    return inferred(key, _UPDATE, "new Pods come one by one: their share of the requests is their share of the Pods")
+
+
 def _rollout(source: KubeSource, service: Service, made: str) -> Iterator[KeyOutcome]:
     key, own = f"services.{service.name}.x-slipway.rollout", service.slipway
     if own.settle is not None:
@@ -145,8 +154,7 @@ def _rollout(source: KubeSource, service: Service, made: str) -> Iterator[KeyOut
     elif service.rollout == BLUE_GREEN:
         yield inferred(key, _UPDATE, "all new Pods come first, and get requests as soon as they are ready")
     elif service.rollout == CANARY:
-        key = key if "rollout" in source.raw(service.name)["x-slipway"] else f"{key.rpartition('.')[0]}.canary"
-        yield inferred(key, _UPDATE, "new Pods come one by one: their share of the requests is their share of the Pods")
+        yield _canary(source, service)
     elif own.rollout:
         yield translated(key, _UPDATE)
     elif own.reload is not None and not rollout.is_said(source, service):
