@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from . import adopt, build, chaos, db, deploy, env, gitops, helm, image, kube, monitor, operate, scan, setup, test
+from . import adopt, build, chaos, db, deploy, env, gitops, helm, image, kube, mesh, monitor, operate, scan, setup, test
 from .cli.per_environment import Namespace, for_environment
 from .host.profile.settings import environments
 
@@ -66,6 +66,7 @@ ns = Collection(
     Namespace("chaos", chaos.inject_, chaos.stop, chaos.list_, chaos.run_, chaos.report_),
     Namespace("kube", kube.render_, kube.report_, kube.check_, kube.autoscale_),
     Namespace("helm", helm.package_, helm.push_),
+    Namespace("mesh", mesh.check_),
     Namespace("env", env.list_, env.show, env.diff, env.check, env.new_, env.adopt),
     adopt.adopt_,
     scan.security_scan,

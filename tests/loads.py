@@ -39,6 +39,7 @@ LISTING = frozenset(
         "tasks.deploy",
         "tasks.env",
         "tasks.gitops",
+        "tasks.mesh",
         "tasks.host",
         "tasks.host.profile.settings",
         "tasks.host.profile.yaml_text",

@@ -73,6 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 ON_A_CLUSTER = {
     "kube.autoscale": "tests/unit/kube/test_kube_autoscale.py",
     "gitops.export": "tests/unit/gitops/test_export.py",
+    "mesh.check": "tests/unit/mesh/test_mesh_check.py",
 }
 
 

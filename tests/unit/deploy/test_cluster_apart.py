@@ -18,6 +18,7 @@ FOR_CLUSTERS = (
     "tasks/deploy/plan/cluster_facts.py",
     "tasks/helm/",
     "tasks/kube/",
+    "tasks/mesh/",
     "tasks/operate/cluster.py",
     "tasks/operate/cluster_clean.py",
     "tasks/operate/pod_logs.py",
@@ -56,5 +57,7 @@ def test_the_lists_of_what_may_be_loaded_have_nothing_for_clusters() -> None:
     allowed = LISTING | NOTHING_TO_DO | STATUS
 
     assert [
-        name for name in sorted(allowed) if name.startswith(MODULES) and name not in ("tasks.kube", "tasks.helm")
+        name
+        for name in sorted(allowed)
+        if name.startswith(MODULES) and name not in ("tasks.kube", "tasks.helm", "tasks.mesh")
     ] == []

@@ -1,0 +1,1 @@
+"""Pure: what a cluster with a mesh says about the services of a project."""
