@@ -13,21 +13,8 @@ from support import ROOT
 # A room imports only from rooms on its left; a new capability adds a word here and a line in tasks/__init__.py.
 ORDER = (
     *("model", "host", "cli", "env", "telemetry", "image", "build", "sandbox", "release", "reconcile"),
-    *(
-        "kube",
-        "helm",
-        "mesh",
-        "db",
-        "scan",
-        "test",
-        "deploy",
-        "monitor",
-        "gitops",
-        "chaos",
-        "operate",
-        "adopt",
-        "setup",
-    ),
+    *("kube", "helm", "mesh", "db", "scan", "test", "deploy"),
+    *("monitor", "gitops", "chaos", "operate", "adopt", "setup"),
 )
 FILES, LINES = 18, 400
 # The only places where these modules may be imported.
