@@ -185,6 +185,20 @@ def test_a_service_scales_by_its_cpu() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("replicas", "why"),
+    [
+        (3, "it begins with 2, and decides how many there are"),
+        (9, "the number of Pods is 2 to 5, and not 9"),
+    ],
+)
+def test_a_number_of_containers_that_an_autoscaler_decides_is_told_of(replicas: int, why: str) -> None:
+    own = {"scale": {"min": 2, "max": 5, "cpu": "70%"}, "rollout": "start-first"}
+    source = release(app={"image": "app", "cpus": 0.5, "deploy": {"replicas": replicas}, "x-slipway": own})
+    told = outcomes(source)["deploy.replicas"]
+    assert (told.kind, told.into, told.reason) == (INFERRED, "HorizontalPodAutoscaler", why)
+
+
 def test_a_share_of_no_cpu_is_refused() -> None:
     source = release(app={"image": "app", "x-slipway": {"scale": {"max": 3}}})
     assert outcomes(source)["x-slipway.scale"].kind == REFUSED

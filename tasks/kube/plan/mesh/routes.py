@@ -20,10 +20,10 @@ No header is changed: those of a trace pass through as they came.
 https://istio.io/latest/docs/reference/config/networking/virtual-service/#HTTPRetry
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ....model.lazy_pattern import lazy_pattern
 from ....model.stack.extension import CANARY
 from ....model.stack.smoke import CONTAINER
 from ....model.stack.stack import Service
@@ -44,7 +44,7 @@ _NEVER_SENT = "connect-failure,refused-stream"
 _AGAIN = f"{_NEVER_SENT},reset,gateway-error"
 _USUAL = 2  # retries, as Istio has them, without a health check
 _HTTP = ("http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws")
-_URL = re.compile(r"http://([\w.-]+)(?::(\d{1,5}))?(?![\w.:-])")
+_URL = lazy_pattern(r"http://([\w.-]+)(?::(\d{1,5}))?(?![\w.:-])")
 
 
 def meshed(source: KubeSource, service: Service, objects: Iterable[Fields]) -> tuple[Fields, ...]:

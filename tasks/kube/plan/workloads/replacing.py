@@ -90,6 +90,9 @@ def _numbers(source: KubeSource, service: Service, made: str) -> Iterator[KeyOut
             yield ignored(f"{where}.{key}", "there is one Pod on each node")
         elif service.slipway.scale is None or made in ENDING:
             yield translated(f"{where}.{key}", "completions" if made == JOB else "replicas")
+        elif service.slipway.scale.least <= service.replicas <= service.slipway.scale.most:
+            reason = f"it begins with {service.slipway.scale.least}, and decides how many there are"
+            yield inferred(f"{where}.{key}", "HorizontalPodAutoscaler", reason)  # else autoscale.py tells of it
 
 
 def _update(source: KubeSource, service: Service) -> Iterator[KeyOutcome]:
