@@ -73,7 +73,7 @@ class ClusterDeployment:
             self._verify()
             if made.secret.changed:
                 with step(self._report.steps, "write secrets"):
-                    made.secret.write()
+                    persistently(made.secret.write)
             taking = switch.change(made)
             with step(self._report.steps, "roll out"):
                 self._install(made, fresh, taking)
