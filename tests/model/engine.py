@@ -52,7 +52,7 @@ from tasks.reconcile.plan.placed import configuration_digest, filled_volume, fil
 from tasks.reconcile.plan.rollout import levels, too_many_failed
 
 from .making import available, compose, run, without
-from .simulated import PATIENCE, Failed, GivenUp, Paused, Process, front, roles
+from .simulated import PATIENCE, Failed, GivenUp, Paused, Process, front, servers
 
 
 def apply(process: Process, operation: Operation) -> Process:
@@ -286,8 +286,7 @@ def _point(process: Process, operation: Operation) -> Process:
         return process
     if operation.aim.coming:
         process = replace(process, led={**process.led, operation.subject: tuple(operation.aim.containers)})
-    process = _pointed(process, operation.subject, operation.aim, operation.begun)
-    return process.later() if operation.seconds else process
+    return _pointed(process, operation.subject, operation.aim, operation.begun)
 
 
 def _pointed(process: Process, service: str, aim: ProxyTarget, again: bool = False) -> Process:
@@ -312,12 +311,12 @@ def written(process: Process, service: str, text: str) -> Process:
 def read(process: Process) -> Process:
     """Let the proxy read all its files.
 
-    It knows the addresses of the containers that it led to or had read of before; those of new containers a look later.
+    As nginx, it keeps the addresses of servers that were servers before, and of backups that were backups; it knows
+    those of others a look later.
     """
     world, fresh = process.world, {}
     for service, text in world.files.items():
-        led, _, known = roles(world.loaded.get(service, ""), service)
-        unknown = frozenset(name for names in roles(text, service) for name in names) - {*led, *known}
+        unknown = frozenset(servers(text, service)) - {*servers(world.loaded.get(service, ""), service)}
         fresh[service] = unknown | world.fresh.get(service, frozenset())
     return process.on(replace(world, loaded=dict(world.files), fresh=fresh))
 

@@ -86,7 +86,7 @@ class World:
     kept: frozenset[str] = frozenset()
     files: Mapping[str, str] = field(default_factory=dict)
     loaded: Mapping[str, str] = field(default_factory=dict)
-    fresh: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fresh: Mapping[str, frozenset[tuple[str, bool]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
     proven: frozenset[str] = frozenset()
     runs: tuple[tuple[str, str, bool, bool], ...] = ()
@@ -158,6 +158,12 @@ def roles(text: str, service: str) -> tuple[list[str], list[str], list[str]]:
     return led, backups, known
 
 
+def servers(text: str, service: str) -> list[tuple[str, bool]]:
+    """Return the hosts in a proxy's file, each with whether it is a backup."""
+    led, backups, known = roles(text, service)
+    return [*((host, False) for host in (*led, *known)), *((host, True) for host in backups)]
+
+
 def shares(text: str, service: str) -> dict[str, float]:
     """Return the share of the requests that each host of a proxy's file gets, while all of them answer."""
     led, weights = roles(text, service)[0], {}
@@ -190,10 +196,10 @@ def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set
     led, backups, _ = roles(text, service.name)
     unknown = world.fresh.get(service.name, frozenset())
 
-    def ids(names: Iterable[str]) -> set[str]:
+    def ids(names: Iterable[str], backup: bool) -> set[str]:
         ids_reached = set()
         for name in names:
-            if name in unknown:
+            if (name, backup) in unknown:
                 continue
             if name == service.name:
                 ids_reached |= set(running.values())
@@ -201,7 +207,7 @@ def reached(world: World, stack: Stack, service: Service) -> tuple[set[str], set
                 ids_reached.add(running[name])
         return ids_reached
 
-    return ids(led), ids(backups)
+    return ids(led, False), ids(backups, True)
 
 
 @dataclass(frozen=True)

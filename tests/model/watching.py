@@ -81,7 +81,8 @@ class Watcher:
         if operation.aim and simulated.front(before.world, before.stack):
             running = {box.fact.name for box in before.world.boxes if box.runs}
             # The container that it leads to may end just as the backup is written: then the backup serves.
-            assert running & {*operation.aim.containers, *operation.aim.backups}, self._message(
+            led = {*operation.aim.containers, *operation.aim.backups}  # none: all of the service, by its name
+            assert running & (led or {box.fact.name for box in before.world.of([operation.subject])}), self._message(
                 f"led to {operation.aim}, which do not run"
             )
         if operation.kind != STOP or not (self.fronted and simulated.front(before.world, before.stack)):
@@ -161,7 +162,8 @@ class Watcher:
             if name in plan.interrupts or service.update.failure_action == "continue":
                 continue
             assert now or then, self._message(f"{name} is not reached, and the plan does not announce it")
-            good = not {box.fact.id for box in after.world.boxes} or (now | then) & after.world.proven
+            _, soon = simulated.reached(replace(after.world, fresh={}), after.stack, service)  # a backup stands by
+            good = not {box.fact.id for box in after.world.boxes} or (now | then | soon) & after.world.proven
             assert good or name not in self.proven, self._message(
                 f"{name} is reached only by containers that are not proven"
             )
