@@ -252,7 +252,7 @@ class _Suites:
             while self._running:
                 for number in list(self._running):
                     self._check(children, number, results)
-                bad = next((name for name in self.finished if any(not result.good for result in results[name])), "")
+                bad = next((name for name, found in results.items() if any(not result.good for result in found)), "")
                 if bad and self._fail_fast:
                     break
                 time.sleep(_POLL_INTERVAL)
