@@ -1,11 +1,12 @@
 """The page of ``chaos.report``: HTML that loads nothing and runs no script, with a time line of each experiment."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
 
 from ...model.lazy_pattern import lazy_pattern
 from ...model.units import show_duration
+from ...monitor.view.plan.html_table import table
 from .measured import Sample
 from .timeline import FaultSpan, ProbeSamples, Timeline, phases, recovery
 
@@ -48,21 +49,11 @@ def page(timelines: Sequence[Timeline]) -> str:
 
 
 def _safe(text: str) -> str:
-    return escape(_UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(_shown(text))
 
 
-def _table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a header that ends in ``#`` is of a column of numbers. The cells are HTML that is escaped."""
-    right = [' class="n"' if header.endswith("#") else "" for header in headers]
-    head = "".join(f'<th scope="col"{kind}>{escape(header.rstrip("#"))}</th>'
-                   for header, kind in zip(headers, right, strict=True))  # fmt: skip
-    body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, right, strict=True))}</tr>" for row in rows
-    )
-    return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{_safe(caption)}"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _shown(text: str) -> str:
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _verdict(one: Timeline) -> str:
@@ -75,7 +66,7 @@ def _overview(timelines: Sequence[Timeline]) -> str:
     rows = [
         (_safe(one.title), _verdict(one), _safe(_spelled(one.faults)), show_duration(one.seconds)) for one in timelines
     ]
-    return _table("All experiments", ("Experiment", "Outcome", "Faults", "Took#"), rows)
+    return table("All experiments", ("Experiment", "Outcome", "Faults", "Took#"), rows)
 
 
 def _spelled(spans: Sequence[FaultSpan]) -> str:
@@ -90,14 +81,16 @@ def _experiment(one: Timeline, number: int) -> Iterator[str]:
     for index, series in enumerate(one.series):
         yield f"<h3>{_safe(series.probe)}</h3><p>{escape(recovery(series, one.faults))}</p>"
         yield f'<div class="wide">{_drawn(one, series, f"c{number}-{index}")}</div>'
-        yield _table(
-            f"{series.probe}: in figures", ("Time", "Requests#", "Failed#", "p50#", "p95#"), _figures(one, series)
+        yield table(
+            _shown(f"{series.probe}: in figures"),
+            ("Time", "Requests#", "Failed#", "p50#", "p95#"),
+            _figures(one, series),
         )
     if not one.series:
         yield '<p class="about">The journal has no latencies: chaos.run measures the requests of the hypothesis.</p>'
     if one.unsent:
         yield f'<p class="about">{one.unsent} requests were not sent: too many waited for an answer.</p>'
-    yield f"<h3>Time line</h3>{_table('Time line', ('At#', 'Took#', 'Part', 'What', 'Seen'), _rows(one))}"
+    yield f"<h3>Time line</h3>{table('Time line', ('At#', 'Took#', 'Part', 'What', 'Seen'), _rows(one))}"
 
 
 def _figures(one: Timeline, series: ProbeSamples) -> Iterator[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from .budget import ErrorBudget
 from .chart import Chart, Mark, moment, svg
 from .figures import Period, ServiceFigures
 from .happened import Fired, Restarted
+from .html_table import table
 from .routes import Route
 
 _STYLE = """
@@ -93,21 +94,6 @@ def page(report: MonitorReport) -> str:
     )
 
 
-def _table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a header that ends in ``#`` is of a column of numbers. The cells are HTML that is escaped."""
-    right = [' class="n"' if header.endswith("#") else "" for header in headers]
-    head = "".join(f'<th scope="col"{kind}>{escape(header.rstrip("#"))}</th>'
-                   for header, kind in zip(headers, right, strict=True))  # fmt: skip
-    body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, right, strict=True))}</tr>" for row in rows
-    )
-    return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">'
-        f"<table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
 def _none(sentence: str) -> str:
     return f'<p class="none">{escape(sentence)}</p>'
 
@@ -131,7 +117,7 @@ def _summary(report: MonitorReport) -> str:
         for one in (service.figures,)
     ]
     remarks = "".join(_none(f"{one.figures.service}: {one.remark}") for one in report.services if one.remark)
-    return _table("The services over the whole time", headers, rows) + remarks
+    return table("The services over the whole time", headers, rows) + remarks
 
 
 def _marked(text: str, bad: bool) -> str:
@@ -145,7 +131,7 @@ def _releases(marks: Sequence[Mark]) -> str:
         (str(number), moment(mark.time), _marked(mark.text, mark.kind == "failure"))
         for number, mark in enumerate(marks, 1)
     ]
-    return _table("Releases", ("No.#", "Time (UTC)", "What"), rows)
+    return table("Releases", ("No.#", "Time (UTC)", "What"), rows)
 
 
 def _objectives(objectives: Sequence[ErrorBudget]) -> str:
@@ -161,7 +147,7 @@ def _objectives(objectives: Sequence[ErrorBudget]) -> str:
         )
         for one in objectives
     ]  # fmt: skip
-    return _table("Objectives", ("Service", "Objective", "Goal#", "Error budget left#", "Burn rate now#"), rows)
+    return table("Objectives", ("Service", "Objective", "Goal#", "Error budget left#", "Burn rate now#"), rows)
 
 
 def _left(left: float | None) -> str:
@@ -183,7 +169,7 @@ def _alerts(alerts: Sequence[Fired], during: Period) -> str:
         )
         for one in alerts
     ]
-    return _table("Alerts", ("Alert", "Severity", "What of", "From (UTC)", "To (UTC)", "For#"), rows)
+    return table("Alerts", ("Alert", "Severity", "What of", "From (UTC)", "To (UTC)", "For#"), rows)
 
 
 def _restarts(restarts: Sequence[Restarted]) -> str:
@@ -193,7 +179,7 @@ def _restarts(restarts: Sequence[Restarted]) -> str:
         (escape(one.container), str(one.restarts), _marked(str(one.out_of_memory), one.out_of_memory > 0))
         for one in restarts
     ]
-    return _table("Restarts", ("Container", "Restarts#", "Out of memory#"), rows)
+    return table("Restarts", ("Container", "Restarts#", "Out of memory#"), rows)
 
 
 def _service(one: ServiceReport, marks: Sequence[Mark], number: int) -> Iterator[str]:
@@ -212,7 +198,7 @@ def _service(one: ServiceReport, marks: Sequence[Mark], number: int) -> Iterator
             )
             for route in one.routes
         ]
-        yield _table("Slowest routes", ("Route", "Requests#", "Errors#", "p99#"), rows)
+        yield table("Slowest routes", ("Route", "Requests#", "Errors#", "p99#"), rows)
 
 
 def _charts(charts: Sequence[Chart], marks: Sequence[Mark], name: str) -> Iterator[str]:
@@ -247,7 +233,7 @@ def _figures(charts: Sequence[Chart]) -> str:
         cells = [escape(chart.spelled(_highest(values))) for chart, values in parts]
         rows.append((moment(times[at]), *cells))
     note = "" if size == 1 else _none(f"Each row is the highest of {size} values.")
-    return _table("Figures", headers, rows) + note
+    return table("Figures", headers, rows) + note
 
 
 def _highest(values: Iterable[float | None]) -> float | None:
