@@ -23,6 +23,7 @@ _ARGUMENTS = (
     "--kubelet-insecure-tls",  # the kubelet of the tests has a certificate of its own making
     "--kubelet-preferred-address-types=InternalIP",
     "--metric-resolution=10s",
+    "--kubelet-request-timeout=5s",
 )
 
 
@@ -86,4 +87,4 @@ def install(cluster: Cluster) -> None:
     cluster.load_files(IMAGE, {"/metrics-server": program}, entrypoint=("/metrics-server",), user="1000:1000")
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()})
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=listed)
-    cluster.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=180s")
+    cluster.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=120s")
