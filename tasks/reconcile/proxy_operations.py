@@ -32,7 +32,7 @@ class ProxyOperations:
         """Point the proxy to other containers of a service; its old workers are drained later, by ``drain``."""
         if operation.aim is None:
             return
-        if operation.aim.coming:
+        if operation.aim.settled:
             self._led[operation.subject] = tuple(operation.aim.containers)
         if front := self._front():
             old = self._switch(front, operation.subject, operation.aim, operation.begun)

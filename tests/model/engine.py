@@ -284,7 +284,7 @@ def _failed(process: Process, operation: Operation, reason: str) -> Process:
 def _point(process: Process, operation: Operation) -> Process:
     if operation.aim is None:
         return process
-    if operation.aim.coming:
+    if operation.aim.settled:
         process = replace(process, led={**process.led, operation.subject: tuple(operation.aim.containers)})
     return _pointed(process, operation.subject, operation.aim, operation.begun)
 

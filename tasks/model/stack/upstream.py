@@ -110,6 +110,11 @@ class ProxyTarget(Record):
     canaries: Sequence[str] = ()
     share: int = 0
 
+    @property
+    def settled(self) -> bool:
+        """Whether the containers serve as they did before a rollout: nothing stands by or has a share of theirs."""
+        return bool(self.containers) and not self.backups and not self.canaries
+
     def weights(self, most: int = 0) -> tuple[int, int]:
         """Return the weights of each of the containers and of each of the canaries, ``most`` at most (0: any)."""
         from .proving import shares  # loaded only for a canary
