@@ -72,10 +72,8 @@ def read(document: Any, name: str, environment: Mapping[str, str], python: bool 
 def extension(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an experiment, or a journal, says for us in its ``extensions``; empty when it says nothing."""
     known = document.get("extensions")
-    ours = (one for one in known if isinstance(one, Mapping) and one.get("name") == EXTENSION) if (
-        isinstance(known, list)
-    ) else iter(())  # fmt: skip
-    return next(ours, {})
+    listed = known if isinstance(known, list) else []
+    return next((one for one in listed if isinstance(one, Mapping) and one.get("name") == EXTENSION), {})
 
 
 def _faults(document: Any) -> Iterator[str]:

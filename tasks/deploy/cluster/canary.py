@@ -20,8 +20,6 @@ from . import switch
 from .prepare import ClusterDeploy
 from .watch import watch
 
-HEARD = 2.0  # seconds until every sidecar has heard of routes, and every node of Services
-
 
 class CanaryShare(Record):
     """A service whose new Pods get shares: its slots, the shares in percent, and for how many seconds each."""
@@ -58,16 +56,16 @@ def give(
     cluster = prepared.cluster
     slots = {share.service: share.new for share in given.values()}
     _divide(prepared, taking, given, dict.fromkeys(given, 0))
-    time.sleep(HEARD)
+    time.sleep(switch.HEARD)
     both = of_both(of_services(taking.after, SERVICE, given))
     persistently(lambda: switch.lead(cluster, both))
-    time.sleep(HEARD)
+    time.sleep(switch.HEARD)
     for weights in zip_longest(*(share.weight for share in given.values())):
         now = {name: weight for name, weight in zip(given, weights, strict=True) if weight}
         _divide(prepared, taking, given, now)
         watch(cluster, prepared.names, {given[name].service: given[name].every for name in now}, slots, counts)
     _divide(prepared, taking, given, dict.fromkeys(given, ALL))
-    time.sleep(HEARD)
+    time.sleep(switch.HEARD)
     current_step().result = "; ".join(
         f"{', '.join(f'{weight} %' for weight in share.weight)} of the requests, each for {show_duration(share.every)}"
         for share in given.values()
@@ -78,7 +76,7 @@ def take_back(prepared: ClusterDeploy, taking: Takeover) -> None:
     """Let new Pods get nothing any more; the Services follow when every sidecar has heard of it."""
     if given := shares(prepared, taking):
         _divide(prepared, taking, given, dict.fromkeys(given, 0))
-        time.sleep(HEARD)
+        time.sleep(switch.HEARD)
 
 
 def _divide(

@@ -32,7 +32,7 @@ from .prepare import ClusterDeploy
 
 # kubectl's own validation wants whole objects; the API server's takes no field that it does not know.
 _APPLY = ("apply", "--server-side", "--force-conflicts", "--validate=false")
-_HEARD = 2.0  # seconds until every sidecar of a mesh has heard of routes
+HEARD = 2.0  # seconds until every sidecar of a mesh has heard of routes, and every node of Services
 _KEEP = "slipway-scale"  # not helm's name: that is who gives the number of Pods up
 
 
@@ -76,7 +76,7 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
             _await(cluster, gone, patience)
         if routes := takeover.of_services(objects, ROUTES, names):  # they divide requests where a canary was stopped
             lead(cluster, routes)
-            time.sleep(_HEARD)
+            time.sleep(HEARD)
         lead(cluster, takeover.of_services(objects, takeover.SERVICE, names))
     cluster.run(helm.back(cluster, number, patience))
 
