@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..host import git
 from ..host.runner import Result, capture, start
 from ..model.command import Command
 from ..model.errors import CommandError, InputError, RefusedError
@@ -61,7 +62,7 @@ class Branch:
     def _read(self, *words: str, stdin: str | None = None, index: str = "") -> str:
         result = self._try(*words, stdin=stdin, index=index)
         if result.exit_code:
-            raise CommandError(f"git {words[0]}: {_reason(result)}", result.exit_code)
+            raise CommandError(f"git {words[0]}: {git.reason(result)}", result.exit_code)
         return result.stdout.strip()
 
     def _remote(self) -> str:
@@ -103,7 +104,7 @@ class Branch:
             self._read("update-ref", "-d", self._tracking)
         elif result.exit_code:
             raise RefusedError(
-                f"{shown(self.address())} does not answer: {_reason(result)}", "nothing was written; try again later"
+                f"{shown(self.address())} does not answer: {git.reason(result)}", "nothing was written; try again later"
             )
 
     def tip(self) -> str:
@@ -174,7 +175,7 @@ class Branch:
                 "git does not know who commits", "git config user.name NAME; git config user.email ADDRESS"
             )
         what = "git does not sign the commit" if signing else "git commit-tree"
-        raise RefusedError(f"{what}: {_reason(result)}", "does `git commit -S` work here, with this key?")
+        raise RefusedError(f"{what}: {git.reason(result)}", "does `git commit -S` work here, with this key?")
 
     def set(self, commit: str) -> None:
         """Let the branch be at a commit; raises RefusedError when another process has written it meanwhile."""
@@ -183,7 +184,7 @@ class Branch:
             return
         words = ("update-ref", "-m", "inv gitops.export", self._local, commit, before or "0" * len(commit))
         if (result := self._try(*words)).exit_code:
-            raise RefusedError(f"branch {self.name} was not written: {_reason(result)}", "run the task again")
+            raise RefusedError(f"branch {self.name} was not written: {git.reason(result)}", "run the task again")
 
     def at_remote(self, commit: str) -> bool:
         """Whether the remote's branch is at a commit, as far as this repository knows."""
@@ -197,7 +198,7 @@ class Branch:
         """Push a commit; raises RefusedError when the remote does not take it."""
         if (result := capture(self.pushing(commit))).exit_code:
             raise RefusedError(
-                f"{shown(self.address())} does not take branch {self.name}: {_reason(result)}",
+                f"{shown(self.address())} does not take branch {self.name}: {git.reason(result)}",
                 "was it written by another process meanwhile? run the task again",
             )
 
@@ -209,9 +210,3 @@ def _git(directory: Path, *words: str) -> Result:
 def _in_turn(entries: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
     for at in range(0, len(entries), _AT_ONCE):
         yield entries[at : at + _AT_ONCE]
-
-
-def _reason(result: Result) -> str:
-    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-    faults = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
-    return (faults or lines or [f"exit code {result.exit_code}"])[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..host import git
 from ..host.output import WARNING, note
 from ..host.runner import Result, capture
 from ..model.command import Command
@@ -95,7 +96,7 @@ class Clone:
         """Return what a command prints that fails only in a corrupt clone."""
         result = self.run(*words)
         if result.exit_code:
-            raise CorruptError(f"git {words[0]}: {_reason(result)}", result.exit_code)
+            raise CorruptError(f"git {words[0]}: {git.reason(result)}", result.exit_code)
         return result.stdout.strip()
 
     # Bringing commits
@@ -140,9 +141,9 @@ class Clone:
         asking = ("git", "ls-remote", "--quiet", "--heads", "--", self._address, self._branch)
         asked = _within(Command(asking, env=_ENV, timeout=_TALK))
         if asked.exit_code == 0:
-            raise CorruptError(f"git fetch: {_reason(result)}", result.exit_code)
+            raise CorruptError(f"git fetch: {git.reason(result)}", result.exit_code)
         raise RefusedError(
-            f"{shown(self._address)} does not answer: {_reason(asked)}",
+            f"{shown(self._address)} does not answer: {git.reason(asked)}",
             "what runs goes on; is GITOPS_REPOSITORY right, and may this user read it (`git ls-remote`)?",
         )
 
@@ -159,7 +160,7 @@ class Clone:
             ) from None
         made = capture(self.making())
         if made.exit_code:
-            raise RefusedError(f"git init: {_reason(made)}", "is git 2.34 or newer installed, and is there space?")
+            raise RefusedError(f"git init: {git.reason(made)}", "is git 2.34 or newer installed, and is there space?")
         # Also for the git commands of a deploy, which know nothing of the options above.
         settings = {**_SAFE, "remote.origin.url": self._address}
         for key, value in settings.items():
@@ -208,7 +209,7 @@ class Clone:
     def _before(self, first: str, second: str) -> bool:
         result = self.run("merge-base", "--is-ancestor", first, second)
         if result.exit_code > 1:
-            raise CorruptError(f"git merge-base: {_reason(result)}", result.exit_code)
+            raise CorruptError(f"git merge-base: {git.reason(result)}", result.exit_code)
         return result.exit_code == 0
 
     # A verified commit
@@ -220,7 +221,7 @@ class Clone:
         """
         result = _within(self.checking_out(commit))
         if result.exit_code:
-            raise CorruptError(f"git checkout: {_reason(result)}", result.exit_code)
+            raise CorruptError(f"git checkout: {git.reason(result)}", result.exit_code)
         if self._read("rev-parse", "HEAD") != commit:
             raise CorruptError(f"the checkout is not of commit {commit}", 1)
 
@@ -236,11 +237,3 @@ def _within(command: Command) -> Result:
         return capture(command)
     except CommandError as error:
         return Result(error.exit_code, "", error.message)
-
-
-def _reason(result: Result) -> str:
-    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-    faults = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    with contextlib.suppress(IndexError):
-        return (faults or lines)[0].removeprefix("fatal: ").removeprefix("error: ")
-    return f"exit code {result.exit_code}"

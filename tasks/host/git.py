@@ -21,6 +21,13 @@ def git_command(directory: Path | str, *words: str, stdin: str | None = None, **
     return Command(("git", "-C", str(directory), *words), env={**_READ_ONLY, **env}, stdin=stdin)
 
 
+def reason(result: Result) -> str:
+    """Return why a git command failed: its first line that names a fault, a refused push (``!``) among them."""
+    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    faults = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
+    return (faults or lines or [f"exit code {result.exit_code}"])[0].removeprefix("fatal: ").removeprefix("error: ")
+
+
 def start_facts(directory: Path) -> tuple[Pending, ...]:
     """Start all git commands that ``facts`` needs, in parallel: in turn they take more than twice as long."""
     date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
