@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 
 from ...model.engine.facts import Container
 from ...model.errors import SlipwayError
@@ -64,11 +65,15 @@ class _Rollout:
         self.front = bool(observed.front) and (service.by_proxy or has_pattern(text, service.name))
         self.named, self.canaries = serving_containers(text, service.name), canary_containers(text)
         self._told, self._leads = named_servers(text) - {service.name}, self.named
-        running = observed.running(service.name)
-        self._reached = {container.name for container in running if is_reached(observed, container)}
         self.shares: tuple[int, ...] = ()
         self.judged: float | None = None  # by numbers, for which the watch takes so many seconds at least
         self.operations: list[Operation] = []
+
+    @cached_property
+    def _reached(self) -> frozenset[str]:
+        """The containers that the proxy can look up; a deploy with nothing to do never asks."""
+        running = self._observed.running(self._service.name)
+        return frozenset(container.name for container in running if is_reached(self._observed, container))
 
     def add(self, kind: str, names: Sequence[str] = (), **more: object) -> None:
         self.operations.append(
