@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from tasks.kube.live.inventory import documents
+from tasks.kube.plan.live import helm_record, revisions
 from tasks.kube.plan.live.revisions import RECORD_LABEL
 from tests.e2e.support import until
 from tests.schemas import faults
 
-from .cluster import Cluster, Namespace
+from .cluster import APP, Cluster, Namespace
 from .objects import named
-from .shop import Shop, killed, made
+from .outage import kill_all
+from .shop import USER, Shop, killed, made
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}, "storageClassName": "none"}
 
@@ -162,6 +165,29 @@ def test_a_deploy_that_was_killed_is_taken_back_by_the_next(running: Shop) -> No
     assert running.answers() == {"6"}
     running.write("1")
     running.inv("deploy.prod")
+
+
+def test_a_deploy_that_was_killed_before_helm_removed_anything_is_taken_back(shop: Shop) -> None:
+    compose = shop.project_dir / "compose.yaml"
+    model = json.loads(compose.read_text())
+    extra = {"image": f"{APP}:1", "user": USER, "command": ["sleep", "600"], "stop_grace_period": "1s"}
+    compose.write_text(json.dumps({**model, "services": {**model["services"], "extra": extra}}))
+    shop.inv("deploy.prod")
+    first = documents(helm_record.manifest(shop.place.get("secret", revisions.secret_name("shop", 1))))
+    dropped = next(raw for raw in first if (raw["kind"], raw["metadata"]["name"]) == ("Deployment", "extra"))
+    shop.write("2", healthcheck={"test": ["CMD", "test", "-f", "/never"], "interval": "1s", "retries": 60})
+    task = shop.begun("deploy.prod")
+    until(lambda: "pending-upgrade" in shop.revisions(), "helm has begun", 120)
+    kill_all(task.pid)  # as when its machine loses power: helm cannot go back by itself
+    task.communicate()
+    shop.place.kubectl("create", "-f", "-", stdin=json.dumps(dropped), check=False)  # unless it is still there
+    shop.write("3")
+
+    done = shop.json("deploy.prod", "--wait", "1m")
+
+    assert (done["outcome"], shop.answers()) == ("deployed", {"3"})
+    assert [raw["metadata"]["name"] for raw in shop.place.get("deployments")] == ["app"]
+    assert shop.json("deploy.prod")["outcome"] == "unchanged"
 
 
 def test_a_second_deploy_is_refused_and_says_who_holds_the_lock(running: Shop) -> None:

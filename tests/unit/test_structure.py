@@ -66,7 +66,12 @@ PURE = {
     "xml.parsers",
 }
 # Of these modules only some names: paths as text, the path of the interpreter, arithmetic on given times.
-PARTLY = {"pathlib": {"PurePosixPath", "PurePath"}, "sys": {"executable"}, "datetime": {"UTC", "datetime", "timedelta"}}
+PARTLY = {
+    "pathlib": {"PurePosixPath", "PurePath"},
+    "sys": {"executable"},
+    "datetime": {"UTC", "datetime", "timedelta"},
+    "gzip": {"compress", "decompress"},
+}
 IMPURE_CALLS = {"open", "input", "print", "eval", "exec", "compile", "__import__", "breakpoint"}
 IMPURE_ATTRIBUTES = {
     "now",

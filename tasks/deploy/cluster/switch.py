@@ -19,9 +19,9 @@ from dataclasses import replace
 
 from ...host.output import WARNING, note
 from ...kube.live.cluster import MANAGER, Cluster
-from ...kube.live.inventory import released
+from ...kube.live.inventory import documents, released
 from ...kube.plan import labels
-from ...kube.plan.live import autoscalers, difference, takeover
+from ...kube.plan.live import autoscalers, difference, helm_record, takeover
 from ...kube.plan.live.difference import Raw, key
 from ...kube.plan.live.takeover import Takeover
 from ...kube.plan.mesh.shares import ROUTES
@@ -78,7 +78,17 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
             lead(cluster, routes)
             time.sleep(HEARD)
         lead(cluster, takeover.of_services(objects, takeover.SERVICE, names))
+    _complete(cluster, objects)
     cluster.run(helm.back(cluster, number, patience))
+
+
+def _complete(cluster: Cluster, objects: Iterable[Raw]) -> None:
+    """Add what a killed helm had not come to remove to its record, so that helm can go back to ``objects``."""
+    selector = f"owner=helm,name={cluster.release},{helm_record.PENDING}"
+    for stored in cluster.read("get", "secrets", "--selector", selector)["items"]:
+        if kept := helm_record.lacking(documents(helm_record.manifest(stored)), objects):
+            text = json.dumps(helm_record.with_objects(stored, kept))
+            cluster.silently(cluster.kubectl("replace", "--filename", "-", stdin=text))
 
 
 def _await(cluster: Cluster, deployments: Iterable[Fields], patience: float) -> None:

@@ -1,5 +1,7 @@
 """The way back of a switch: in which order Pods, Services and helm's record are put right."""
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any, cast
@@ -11,6 +13,8 @@ from workload_release import objects, release
 from tasks.deploy.cluster import switch
 from tasks.host.runner import Result
 from tasks.kube.live.cluster import Cluster
+from tasks.kube.live.inventory import documents
+from tasks.kube.plan.live import helm_record
 from tasks.kube.plan.workloads.slots import in_slot
 from tasks.model.command import Command
 
@@ -22,8 +26,8 @@ class Recording:
 
     name = release = namespace = "shop"
 
-    def __init__(self, kept: Sequence[Any], live: Sequence[Any]) -> None:
-        self._kept, self._live = kept, live
+    def __init__(self, kept: Sequence[Any], live: Sequence[Any], begun: Sequence[Any] = ()) -> None:
+        self._kept, self._live, self._begun = kept, live, begun
         self.done: list[str] = []
 
     def helm(self, *words: str, **_: Any) -> Command:
@@ -40,11 +44,16 @@ class Recording:
         return str(yaml.safe_dump_all(json.loads(json.dumps(self._kept))))
 
     def read(self, *words: str) -> Any:
-        return {"items": self._live}
+        return {"items": self._begun if words[1] == "secrets" else self._live}
 
     def tried(self, command: Command) -> Result:
         self.done.append(" ".join(command.argv[1:4]))
         return Result(0, "", "")
+
+    def silently(self, command: Command) -> None:
+        assert command.argv[1] == "replace"
+        names = [raw["metadata"]["name"] for raw in documents(helm_record.manifest(json.loads(command.stdin or "")))]
+        self.done.append(" ".join(("note", *names)))
 
     def run(self, command: Command) -> None:
         listed = json.loads(command.stdin)["items"] if command.stdin else []
@@ -56,6 +65,13 @@ def made(slot: str) -> tuple[Any, ...]:
     service = {"kind": "Service", "metadata": {"name": "app", "labels": SELECTOR}, "spec": {"selector": SELECTOR}}
     source = release(app={"image": "app:1", "x-slipway": {"rollout": "blue-green"}})
     return in_slot((*objects(source, "app"), service), SELECTOR, slot)
+
+
+def stored(*objects: Any) -> dict[str, Any]:
+    """Return the Secret in which helm keeps a revision with these objects."""
+    text = "".join(f"---\n{json.dumps(raw, default=dict)}\n" for raw in objects)
+    packed = gzip.compress(json.dumps({"version": 5, "manifest": text}).encode())
+    return {"kind": "Secret", "data": {"release": base64.b64encode(base64.b64encode(packed)).decode()}}
 
 
 def way_back(live: Sequence[Any]) -> list[str]:
@@ -77,11 +93,24 @@ def test_pods_that_are_gone_are_ready_before_the_services_go_back() -> None:
 def test_routes_of_a_mesh_go_back_before_the_services_since_they_may_name_slots(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(switch, "_HEARD", 0.0)
+    monkeypatch.setattr(switch, "HEARD", 0.0)
     routes = {"kind": "VirtualService", "metadata": {"name": "app", "labels": SELECTOR}, "spec": {"http": []}}
     cluster = Recording((*made("blue"), routes), [*made("green"), made("blue")[0], routes])
     switch.bring_back(cast(Cluster, cluster), 4, 30.0)
     assert cluster.done == ["apply VirtualService app", "apply Service app", "rollback 4"]
+
+
+def test_helm_is_told_what_a_killed_one_had_not_removed_before_it_goes_back() -> None:
+    there = [*made("blue"), made("green")[0]]
+    cluster = Recording(made("blue"), there, [stored(*made("green"))])
+    switch.bring_back(cast(Cluster, cluster), 4, 30.0)
+    assert cluster.done == ["note app-green app app-blue", "rollback 4"]
+
+
+def test_a_record_that_lacks_nothing_stays_as_it_is() -> None:
+    cluster = Recording(made("blue"), [*made("blue")], [stored(*made("green"), made("blue")[0])])
+    switch.bring_back(cast(Cluster, cluster), 4, 30.0)
+    assert cluster.done == ["rollback 4"]
 
 
 def test_before_a_switch_there_is_only_helms_record_to_put_right() -> None:
