@@ -11,11 +11,14 @@ If that is not possible (see ``networks.hindrance``), the network is replaced in
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ...model.engine.facts import Container, Network, monitors
+from ...model.errors import SlipwayError
 from ...model.record import Record
 from ...model.stack.stack import Service, parse
+from ...model.stack.upstream import retarget
 from .desired import Desired
 from .difference import Policy, network_difference
 from .networks import (
@@ -29,9 +32,19 @@ from .networks import (
     with_network_names,
 )
 from .observed import Observed
-from .operation import CONNECT, CREATE_NETWORK, DISCONNECT, RECREATE, REMOVE_NETWORK, REPLACE_NETWORK, Change, Operation
+from .operation import (
+    CONNECT,
+    CREATE_NETWORK,
+    DISCONNECT,
+    RECREATE,
+    REMOVE_NETWORK,
+    REPLACE_NETWORK,
+    SEED,
+    Change,
+    Operation,
+)
 from .rollout import levels
-from .rollout_operations import planned_container, predict, rollout_operations
+from .rollout_operations import rollout_operations
 
 Names = Mapping[str, tuple[str, ...]]
 """Names of the containers that each service has after the operations planned so far."""
@@ -225,7 +238,7 @@ class NetworkMoves:
                 cause for name, network_causes in moved.items() if name in service.networks for cause in network_causes
             )
             if causes and afterwards.get(service.name, ()):
-                observed = predict(self._observed, service, afterwards.get(service.name, ()), before)
+                observed = _predict(self._observed, service, afterwards.get(service.name, ()), before)
                 operations += rollout_operations(
                     service, Change(service.name, RECREATE, causes), observed, self._desired, policy, known=True
                 )
@@ -239,7 +252,7 @@ class NetworkMoves:
             leaving_names = _names(leaving)
             for service in self._staying(move) if move.anew else ():
                 leaving += [
-                    planned_container(service, name)
+                    _planned_container(service, name)
                     for name in afterwards.get(service.name, ())
                     if name not in leaving_names
                 ]
@@ -304,3 +317,28 @@ def _operation(kind: str, network: str, move: NetworkMove, **more: tuple[str, ..
 
 def _names(containers: Iterable[Container]) -> tuple[str, ...]:
     return tuple(container.name for container in containers)
+
+
+def _predict(observed: Observed, service: Service, names: Sequence[str], operations: Iterable[Operation]) -> Observed:
+    """Return ``observed`` as it is after ``operations``: the service's containers are ``names``, known to the proxy."""
+    text = observed.upstreams.get(service.name, "")
+    for operation in operations:
+        if operation.subject == service.name and operation.kind == SEED:
+            text = operation.text
+        elif operation.subject == service.name and operation.aim:
+            with suppress(SlipwayError):  # the file was not read
+                text = retarget(text, service.name, operation.aim)
+    numbers = {container.name: container.number for container in observed.of(service.name)}
+    planned = [
+        replace(container, number=numbers.get(container.name, container.number))
+        for container in (_planned_container(service, n) for n in names)
+    ]
+    others = [container for container in observed.containers if container.service != service.name]
+    upstreams = {**observed.upstreams, service.name: text} if text else observed.upstreams
+    return replace(observed, containers=(*others, *planned), upstreams=upstreams)
+
+
+def _planned_container(service: Service, name: str) -> Container:
+    """Return a container that a plan creates, as far as its name describes it."""
+    number = name.rpartition("-")[2]
+    return Container("", name, "", service.name, "", "running", int(number) if number.isdecimal() else 0, "healthy")

@@ -6,13 +6,10 @@ requests first, each of which is watched.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cached_property
 
 from ...model.engine.facts import Container
-from ...model.errors import SlipwayError
 from ...model.stack.stack import Service, Stack
 from ...model.stack.upstream import (
     ProxyTarget,
@@ -21,7 +18,6 @@ from ...model.stack.upstream import (
     has_pattern,
     is_nginx,
     named_servers,
-    retarget,
     serving_containers,
 )
 from .desired import Desired
@@ -377,28 +373,3 @@ def leftover_operations(service: Service, observed: Observed, desired: Desired) 
     ):
         rollout.lead_back(running)
     return rollout.operations
-
-
-def predict(observed: Observed, service: Service, names: Sequence[str], operations: Iterable[Operation]) -> Observed:
-    """Return ``observed`` as it is after ``operations``: the service's containers are ``names``, known to the proxy."""
-    text = observed.upstreams.get(service.name, "")
-    for operation in operations:
-        if operation.subject == service.name and operation.kind == SEED:
-            text = operation.text
-        elif operation.subject == service.name and operation.aim:
-            with suppress(SlipwayError):  # the file was not read
-                text = retarget(text, service.name, operation.aim)
-    numbers = {container.name: container.number for container in observed.of(service.name)}
-    planned = [
-        replace(container, number=numbers.get(container.name, container.number))
-        for container in (planned_container(service, n) for n in names)
-    ]
-    others = [container for container in observed.containers if container.service != service.name]
-    upstreams = {**observed.upstreams, service.name: text} if text else observed.upstreams
-    return replace(observed, containers=(*others, *planned), upstreams=upstreams)
-
-
-def planned_container(service: Service, name: str) -> Container:
-    """Return a container that a plan creates, as far as its name describes it."""
-    number = name.rpartition("-")[2]
-    return Container("", name, "", service.name, "", "running", int(number) if number.isdecimal() else 0, "healthy")
