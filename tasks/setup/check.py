@@ -63,7 +63,7 @@ def _left_out(steps: Sequence[check.CheckStep], only: Sequence[str]) -> dict[str
 def run(c: Context, fast: bool, only: tuple[str, ...]) -> None:
     """Run the checks, all of them even after a failure; raises CheckError that names those that did not pass.
 
-    The slowest tests of all steps are listed at the end.
+    What failed and the slowest tests of all steps are listed at the end.
     """
     where = settings.settings()
     # The tools are installed next to the Python that runs us, which need not be on the PATH.
@@ -92,7 +92,10 @@ def run(c: Context, fast: bool, only: tuple[str, ...]) -> None:
         rows.append((step.name, outcome, show_duration(time.monotonic() - started)))
     if runner.dry:
         return
-    if slow := check.slowest(_reports(chosen)):
+    reports = _reports(chosen)
+    for line in check.failures(reports):
+        emit(line)
+    if slow := check.slowest(reports):
         emit_table(("STEP", "SLOWEST TESTS", "TIME"), slow)
         emit("")
     emit_table(("CHECK", "OUTCOME", "TIME"), rows)

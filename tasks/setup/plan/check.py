@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...model.command import Command
 from ...model.errors import InputError
 from ...model.units import show_duration
-from ...test.plan.junit import JUnitReport
+from ...test.plan.junit import Case, JUnitReport
 
 # What tests of something need, and leave out where it is not installed: programs, and the package of each.
 PROGRAMS: Mapping[str, Mapping[str, str]] = {
@@ -32,6 +32,7 @@ PROGRAMS: Mapping[str, Mapping[str, str]] = {
 }
 CLUSTER_TESTS = "cluster"
 SLOWEST = 20  # number of tests that are listed at the end
+_TOLD = 8  # lines of a failure that are repeated at the end
 # A file's tests share a stack, so a file stays with one process. In the order of tests/conftest.py: longest first.
 # Three for two cores: with two a fifth of the CPU was idle, since tests wait for containers.
 _SPREAD = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
@@ -121,7 +122,19 @@ def slowest(reports: Mapping[str, JUnitReport]) -> tuple[tuple[str, str, str], .
     """Return step, name and time of the slowest tests, the slowest first; a fixture counts for its first user."""
     pairs = [(case, step) for step, report in reports.items() for case in report.cases]
     pairs.sort(key=lambda pair: -pair[0].seconds)
-    return tuple(
-        (step, f"{case.classname.rpartition('.')[2]}::{case.name}", show_duration(case.seconds))
-        for case, step in pairs[:SLOWEST]
-    )
+    return tuple((step, _test(case), show_duration(case.seconds)) for case, step in pairs[:SLOWEST])
+
+
+def failures(reports: Mapping[str, JUnitReport]) -> tuple[str, ...]:
+    """Return lines that say which tests failed and why in short: of a long log only the end may be at hand."""
+    lines: list[str] = []
+    for step, report in reports.items():
+        for case in report.failed():
+            said = case.output.splitlines()
+            why = [line for line in said if line.startswith("E  ")] or said[-_TOLD:]  # pytest marks what was wrong
+            lines += [f"{step} {_test(case)}", *(f"  {line}" for line in why[:_TOLD])]
+    return tuple(lines)
+
+
+def _test(case: Case) -> str:
+    return f"{case.classname.rpartition('.')[2]}::{case.name}"

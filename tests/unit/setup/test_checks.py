@@ -15,7 +15,7 @@ from tasks.model.tools import MISSING, OK, WARNING
 from tasks.setup import check as acting
 from tasks.setup import doctor
 from tasks.setup.plan import check
-from tasks.test.plan.junit import Case, JUnitReport
+from tasks.test.plan.junit import FAILED, PASSED, Case, JUnitReport
 
 STEPS = check.steps("/house", ("app/Dockerfile",), "/house/reports/check")
 
@@ -115,3 +115,20 @@ def test_doctor_says_that_scanners_are_missing_and_whether_a_deploy_needs_them(
     for name in ("hadolint", "trivy"):
         (tmp_path / name).touch(0o755)
     assert doctor._scanners(project).state == OK
+
+
+def test_what_failed_is_said_again_in_short() -> None:
+    said = (
+        "def test() -> None:\n>   assert 1 == 2\nE   assert 1 == 2\n"
+        + "E    +  where\n" * 20
+        + "\ntest.py:3: AssertionError"
+    )
+    cases = (
+        Case("pytest", "test_a", FAILED, 1.0, said, "tests.e2e.test_one"),
+        Case("pytest", "test_b", FAILED, 1.0, "Timeout (>600.0s) from pytest-timeout.", "tests.e2e.test_two"),
+        Case("pytest", "test_c", PASSED, 1.0, "", "tests.e2e.test_two"),
+    )
+    lines = check.failures({"e2e": JUnitReport(cases)})
+    assert lines[:2] == ("e2e test_one::test_a", "  E   assert 1 == 2")
+    assert lines[-2:] == ("e2e test_two::test_b", "  Timeout (>600.0s) from pytest-timeout.")
+    assert len(lines) == 11
