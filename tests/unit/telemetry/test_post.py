@@ -50,7 +50,7 @@ def test_a_server_that_is_silent_is_not_waited_for() -> None:
     began = time.monotonic()
     with silent() as port, pytest.raises(RefusedError, match=r"no answer within 0.3 s"):
         post_json(f"http://127.0.0.1:{port}", {}, {}, 0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30  # without a limit it would wait for ever
 
 
 @pytest.mark.parametrize("url", ["localhost:4318", "ftp://x", "http://", "http://x:99999999/"])
