@@ -83,11 +83,11 @@ class Shop(Checkout):
         ordered = sorted(raws, key=lambda raw: int(raw["metadata"]["labels"]["version"]))
         return [raw["metadata"]["labels"]["status"] for raw in ordered]
 
-    def begun(self, *words: str) -> "subprocess.Popen[str]":
+    def begun(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
         """Start a task in the background."""
         return subprocess.Popen(
-            self.command(*words), env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True,
+            self.command(*words), env=self.environment(**extra), text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
 

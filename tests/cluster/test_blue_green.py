@@ -162,12 +162,12 @@ def test_a_deploy_that_was_killed_at_its_very_end_is_taken_back_by_the_next(shop
 
 def test_pods_that_end_after_a_rolling_update_lead_back(shop: Shop) -> None:
     before, served = slot(shop), pods(shop)
-    shop.profile(SETTLE="5m", REQUIRE_HEALTHCHECK="false")
+    shop.profile(REQUIRE_HEALTHCHECK="false")
     rolling = {"replicas": 2, "update_config": {"order": "start-first"}}
     command = ["sh", "-c", UNTIL_SICK.replace("VERSION", "5")]
     own: dict[str, Any] = {"healthcheck": {"disable": True}, "deploy": rolling, "x-slipway": {}}
     write(shop, "5", command=command, **own)
-    task = shop.begun("deploy.prod")
+    task = shop.begun("deploy.prod", SETTLE="5m")
     until(lambda: shop.revisions()[-1] == "deployed" and not served & pods(shop), "all Pods are new", 300)
     assert slot(shop) == before, "what is not blue-green any more stays where it is"
     shop.place.kubectl("exec", sorted(pods(shop))[0], "-c", "app", "--", "sh", "-c", "echo > /tmp/sick")
