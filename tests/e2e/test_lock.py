@@ -228,8 +228,8 @@ def test_a_process_that_died_waiting_on_another_host_delays_the_others_only_for_
     checkout: Checkout, holder: Callable[..., Holder]
 ) -> None:
     root_only()
-    first = holder(LOCK_TTL="2s").acquired()
-    dead = holder(wait=60, host="runner", LOCK_TTL="2s")
+    first = holder().acquired()
+    dead = holder(wait=60, host="runner", LOCK_TTL="10s")  # longer than another one takes to wait as well
     queued(checkout, 1)
     dead.kill()
     second = holder(wait=60)
