@@ -163,7 +163,12 @@ _OWN = {
 }
 _COPIES = {kind: ("slipway.throwaway",) for kind in ("container", "network", "volume")}
 _KEPT = {"volume": (FILES_LABEL, PLACE_LABEL)}
-_WITHOUT_PROJECT = ("slipway.test.engine", "slipway.test.registry", "slipway.test.advisories")
+_WITHOUT_PROJECT = (
+    "slipway.test.engine",
+    "slipway.test.registry",
+    "slipway.test.advisories",
+    "slipway.test.prometheus",
+)
 _REMOVAL = {
     "container": ("rm", "-f", "-v"),
     "network": ("network", "rm"),
