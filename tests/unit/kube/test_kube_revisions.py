@@ -179,3 +179,17 @@ def test_who_goes_back_to_a_step_by_helm_goes_back_to_what_served_then() -> None
     found = revisions.releases(known, {1: record(1), 3: record(3)}, "prod")
 
     assert [(one.id, one.version, one.of) for one in found] == [(1, "1.1.0", 0), (3, "1.3.0", 0), (4, "1.1.0", 1)]
+
+
+def test_what_a_killed_helm_had_superseded_serves_until_it_has_noted_what_does() -> None:
+    def now(*entries: tuple[int, str, str]) -> int | None:
+        found = revisions.serving(listed(*entries))
+        return found.number if found else None
+
+    beside = revisions.beside(1, "1.2.0 by ada")
+    assert now((1, "superseded", ""), (2, "pending-upgrade", "")) == 1
+    assert now((1, "superseded", ""), (2, "failed", ""), (3, "pending-rollback", "")) == 1
+    assert now((1, "superseded", ""), (2, "superseded", beside), (3, "pending-upgrade", "")) == 1
+    assert now((1, "superseded", ""), (2, "uninstalled", ""), (3, "pending-install", "")) is None
+    assert now((1, "pending-install", "")) is None
+    assert now((1, "superseded", ""), (2, "failed", "")) is None

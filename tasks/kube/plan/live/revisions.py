@@ -5,7 +5,7 @@ the same. https://helm.sh/docs/helm/helm_history/
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -83,10 +83,22 @@ def beside(number: int, description: str) -> str:
 def serving(revisions: Iterable[Revision]) -> Revision | None:
     """Return the revision that serves: the one that helm calls deployed, or the one that it stands beside."""
     listed = tuple(revisions)
-    found = next((one for one in reversed(listed) if one.status == "deployed"), None)
+    found = next((one for one in reversed(listed) if one.status == "deployed"), None) or _superseded_last(listed)
     if found and found.beside:
         return next((one for one in listed if one.number == found.beside), None)
     return found
+
+
+def _superseded_last(listed: Sequence[Revision]) -> Revision | None:
+    """Return what serves where a helm was killed that had noted the end of the release before, and not yet its own.
+
+    In its last two writes helm notes the revision before as superseded, then its own as deployed.
+    https://github.com/helm/helm/blob/main/pkg/action/upgrade.go (performUpgrade)
+    """
+    if not listed or not listed[-1].pending:
+        return None
+    last = next((one for one in reversed(listed) if not one.pending and one.status != "failed"), None)
+    return last if last and last.status == "superseded" else None  # not one that was taken down
 
 
 def serves(newest: Revision, wanted: int) -> bool:
