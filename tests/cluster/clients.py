@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.life.load import in_background
 
-TIMEOUT = 5.0  # seconds until a request is lost
+TIMEOUT = 15.0  # seconds until a request is lost
 _LONGEST = 900.0  # seconds that clients go on at most
 
 

@@ -5,7 +5,7 @@ from typing import Any
 Fields = dict[str, Any]
 POD = {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
 CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-HEALTH = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+HEALTH = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10}
 
 
 def pod(image: str, *command: str, **fields: Any) -> Fields:

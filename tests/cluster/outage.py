@@ -48,8 +48,10 @@ def killed_at(
 
 
 def _pending(stack: Stack) -> bool:
-    """Whether helm has begun to change the release, and has not ended."""
-    return bool(_place(stack).kubectl("get", "secrets", "-l", "owner=helm,status=pending-upgrade", "-o", "name").stdout)
+    """Whether helm has begun to change the release, and has not ended; what was killed before stays as it was left."""
+    kept = [raw["metadata"]["labels"] for raw in _place(stack).get("secrets", owner="helm")]
+    newest = max(kept, key=lambda labels: int(labels["version"]), default={})
+    return newest.get("status") == "pending-upgrade"
 
 
 def kill_all(pid: int) -> None:

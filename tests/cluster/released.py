@@ -104,10 +104,10 @@ class Released(Checkout):
         """Return the versions of all that a deploy writes: they stay the same where nothing was written."""
         kinds = "deployments,jobs,secrets,configmaps,services,leases,networkpolicies"
         raws = json.loads(self.places[environment].kubectl("get", kinds, "-o", "json").stdout)["items"]
-        return {f"{raw['kind']} {raw['metadata']['name']}": _version(raw) for raw in raws}
+        return {f"{raw['kind']} {raw['metadata']['name']}": version(raw) for raw in raws}
 
 
-def _version(raw: dict[str, Any]) -> str:
+def version(raw: dict[str, Any]) -> str:
     """Return what changes when somebody writes an object, and not when a controller notes its status."""
     metadata = raw["metadata"]
     if "status" not in raw:

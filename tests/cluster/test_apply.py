@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tasks.kube.clients import program
+from tests.e2e.support import until
 
 from .cluster import Cluster, Namespace
+from .released import version
 from .shop import Shop, made
 
 OUT = "kubernetes"
@@ -48,14 +50,18 @@ def up(shop: Shop) -> None:
 def answer(shop: Shop) -> str:
     """Return the version that the Service answers, asked from outside of the Pods."""
     service = shop.place.get("service", "app")["spec"]
-    with urllib.request.urlopen(f"http://{service['clusterIP']}:{service['ports'][0]['port']}/", timeout=10) as page:
-        return str(page.read().decode()).partition(" ")[0]
+    url = f"http://{service['clusterIP']}:{service['ports'][0]['port']}/"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as page:
+            return str(page.read().decode()).partition(" ")[0]
+    except OSError:  # the nodes have not heard yet where the Pods are
+        return ""
 
 
 def versions(shop: Shop) -> dict[str, str]:
-    """Return the version of each object that was applied, as the API server counts it."""
+    """Return what changes of each object that was applied when somebody writes it."""
     return {
-        f"{raw['kind']}/{raw['metadata']['name']}": raw["metadata"]["resourceVersion"]
+        f"{raw['kind']}/{raw['metadata']['name']}": version(raw)
         for kind in ("configmaps", "services", "deployments", "jobs", "networkpolicies", "poddisruptionbudgets")
         for raw in shop.place.get(kind, **{"app.kubernetes.io/part-of": "shop"})
     }
@@ -67,7 +73,7 @@ def test_the_printed_commands_bring_it_up_change_nothing_and_roll(shop: Shop) ->
     typed(shop, secret)
     typed(shop, apply)
     up(shop)
-    assert answer(shop) == "1"
+    until(lambda: answer(shop) == "1", "it serves")
     (pod, *_) = shop.place.get("pods", **{"app.kubernetes.io/name": "app"})
     read = ("exec", pod["metadata"]["name"], "-c", "app", "--", "cat", "/run/secrets/password")
     assert shop.place.kubectl(*read).stdout == "hunter2"
@@ -83,6 +89,6 @@ def test_the_printed_commands_bring_it_up_change_nothing_and_roll(shop: Shop) ->
     assert again == apply
     typed(shop, again)
     up(shop)
-    assert answer(shop) == "2"
+    until(lambda: answer(shop) == "2", "it serves the next version")
     ran = [job["metadata"]["name"] for job in shop.place.get("jobs")]
     assert len(ran) == 1, "the migration is the same, and is not run again"

@@ -12,7 +12,7 @@ from .cluster import Cluster, until
 from .shop import Shop, killed, made
 
 _PAUSE = 0.02  # seconds between two requests
-_MOST = 6000  # requests of a test
+_MOST = 60_000  # requests of a test
 SERVE = "mkdir -p /tmp/www && echo VERSION on $$HOSTNAME > /tmp/www/index.html && httpd -p 8080 -h /tmp/www"
 UNTIL_SICK = f"{SERVE}; while test ! -f /tmp/sick; do sleep 0.2; done; exit 3"
 HEALTHY = {"test": ["CMD", "test", "!", "-f", "/tmp/sick"], "interval": "1s", "retries": 1, "start_period": "5s"}

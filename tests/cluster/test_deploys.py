@@ -131,7 +131,8 @@ def test_a_secret_that_changed_makes_new_pods_and_appears_nowhere(running: Shop)
 
     said = running.inv("deploy.prod")
 
-    pod = running.place.get("pods", **{"app.kubernetes.io/name": "app"})[0]["metadata"]["name"]
+    found = running.place.get("pods", **{"app.kubernetes.io/name": "app"})
+    pod = next(raw["metadata"]["name"] for raw in found if not raw["metadata"].get("deletionTimestamp"))
     assert (
         running.place.kubectl("exec", pod, "-c", "app", "--", "cat", "/run/secrets/password").stdout == "correct horse"
     )
@@ -355,9 +356,14 @@ def test_clean_removes_what_is_left_and_nothing_that_serves(running: Shop) -> No
         ]
     )
     running.write("10")
-    task = running.begun("deploy.prod")
+    hook = running.project_dir / "hooks" / "pre-deploy"  # it runs under the lock, and before anything changes
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nexec sleep 600\n")
+    hook.chmod(0o755)
+    task = running.begun("deploy.prod", SLIPWAY_HOOKS_DIR=str(hook.parent))
     until(lambda: place.get("leases") != [], "the lock of a deploy")
-    killed(task)
+    kill_all(task.pid)
+    task.communicate()
     running.write("1")
     until(lambda: "Lease" in running.inv("--dry", "clean", "--env", "prod").stdout, "the lock has expired")
     pods = {pod["metadata"]["uid"] for pod in place.get("pods", **{"app.kubernetes.io/name": "app"})}

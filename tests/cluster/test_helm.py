@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.kube.clients import program
+from tests.e2e.support import until
 
 from .cluster import Cluster, Namespace
 from .test_kube_check import WEB, Make, project
@@ -46,7 +47,7 @@ class Helm:
     def serves(self) -> str:
         """Return the version that answers by the name of the service."""
         ask = ("exec", "deployment/web", "--", "wget", "-q", "-O", "-", "http://web:8080/")
-        return self.namespace.kubectl(*ask).stdout.partition(" ")[0]
+        return self.namespace.kubectl(*ask, check=False).stdout.partition(" ")[0]
 
 
 @pytest.fixture
@@ -73,19 +74,19 @@ def helm(packaged: Callable[[str], Helm]) -> Helm:
 def test_helm_installs_upgrades_and_goes_back(helm: Helm) -> None:
     assert "1 chart(s) linted, 0 chart(s) failed" in helm("lint", str(helm.chart))
 
-    helm.release("install", "1", "--timeout=60s")
-    assert helm.serves() == "1"
+    helm.release("install", "1", "--timeout=180s")
+    until(lambda: helm.serves() == "1", "version 1 serves")
     assert "Phase:" in helm("test", "web", "--logs")
 
-    helm.release("upgrade", "2", "--timeout=60s")
-    assert helm.serves() == "2"
+    helm.release("upgrade", "2", "--timeout=180s")
+    until(lambda: helm.serves() == "2", "version 2 serves")
 
-    told = helm.release("upgrade", "no-such-version", "--rollback-on-failure", "--timeout=15s", code=1)
+    told = helm.release("upgrade", "no-such-version", "--rollback-on-failure", "--timeout=60s", code=1)
     assert "rolled back" in told or "rollback" in told
-    assert helm.serves() == "2"
+    until(lambda: helm.serves() == "2", "version 2 serves")
 
-    helm("rollback", "web", "1", "--wait", "--timeout=60s")
-    assert helm.serves() == "1"
+    helm("rollback", "web", "1", "--wait", "--timeout=180s")
+    until(lambda: helm.serves() == "1", "version 1 serves")
     helm("uninstall", "web", "--wait")
     assert helm.namespace.get("deployments") == []
 
@@ -93,7 +94,7 @@ def test_helm_installs_upgrades_and_goes_back(helm: Helm) -> None:
 def test_an_uninstall_keeps_claims_and_the_next_install_has_their_data(packaged: Callable[[str], Helm]) -> None:
     helm = packaged(WEB + CHECKED + WITH_DATA)
     inside = ("exec", "statefulset/web", "-c", "web", "--", "sh", "-c")
-    helm.release("install", "1", "--timeout=60s")
+    helm.release("install", "1", "--timeout=180s")
     helm.namespace.kubectl(*inside, "echo kept > /data/file")
 
     helm("uninstall", "web", "--wait")
@@ -101,7 +102,7 @@ def test_an_uninstall_keeps_claims_and_the_next_install_has_their_data(packaged:
     (claim,) = helm.namespace.get("persistentvolumeclaims")
     assert claim["status"]["phase"] == "Bound"
 
-    helm.release("install", "2", "--timeout=60s")
+    helm.release("install", "2", "--timeout=180s")
     assert helm.namespace.kubectl(*inside, "cat /data/file").stdout == "kept\n"
 
 

@@ -59,7 +59,7 @@ def test_pods_of_a_service_are_on_both_nodes_and_its_address_leads_to_both(pair:
 
 def test_a_node_that_is_drained_takes_no_request_along(pair: Cluster, shop: Shop) -> None:
     with asking(shop.address, 8080, RATE) as requests:
-        pair.kubectl("drain", "node-1", "--ignore-daemonsets", "--timeout=60s")
+        pair.kubectl("drain", "node-1", "--ignore-daemonsets", "--timeout=240s")
         shop.place.rolled_out("deployment/app")
     pair.kubectl("uncordon", "node-1")
 
@@ -84,7 +84,7 @@ def test_a_claim_gets_a_volume_of_the_node_of_its_pod(pair: Cluster) -> None:
 
 
 def test_a_node_without_power_is_silent_and_comes_back(pair: Cluster, shop: Shop) -> None:
-    pair.kubectl("drain", "node-1", "--ignore-daemonsets", "--timeout=60s")
+    pair.kubectl("drain", "node-1", "--ignore-daemonsets", "--timeout=240s")
     with asking(shop.address, 8080, RATE) as requests:
         until(lambda: len(requests.all) > RATE, "answers")
         pair.kill_node("node-2")

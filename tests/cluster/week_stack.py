@@ -1,6 +1,7 @@
 """The sample stack in a git repository, released to a namespace of the test cluster, and what a week needs of it."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
@@ -34,6 +35,14 @@ class ClusterStack(Stack):
             if not pod["metadata"].get("deletionTimestamp")
             and not any(owner["kind"] == "Job" for owner in pod["metadata"].get("ownerReferences") or ())
         ]
+
+    def settle(self) -> None:
+        """Wait, for a minute at most, until the cluster has removed the Pods of Deployments that are gone."""
+        deadline = time.monotonic() + 60.0
+        while any(len(ids) > self.replicas.get(name, 1) for name, ids in self.running().items()):
+            if time.monotonic() > deadline:
+                return  # the step tells of it
+            time.sleep(0.5)
 
     def running(self) -> dict[str, frozenset[str]]:
         """Return the ids of the running Pods of each service, without jobs; "" are those of one that is away."""

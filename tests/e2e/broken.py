@@ -150,7 +150,7 @@ def make_broken(directory: Path, name: str, image: str, generator: str = "") -> 
     certificate(directory / "tls", "other", "elsewhere.example", "20200101000000Z", "20991231000000Z")
     (directory / "envs" / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
     limits = "LOAD_P95_MAX=9s\nLOAD_P99_MAX=9s\n"  # of a busy machine; a request is lost after 10 s
-    (directory / "envs" / "dev.env").write_text(f"LOAD_RATE=40\nLOAD_DURATION=2s\n{limits}")
+    (directory / "envs" / "dev.env").write_text(f"LOAD_RATE=40\nLOAD_DURATION=5s\n{limits}")
     ports = {inside: free_port() for inside in _PORTS}
     made = Broken(directory, directory / "envs", [name], ports, image, generator, directory / "reports")
     made.write()

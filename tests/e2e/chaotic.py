@@ -20,7 +20,7 @@ error_log /dev/stderr;
 http {
     access_log off;
     client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
-    server { listen 8080; location / { proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_pass http://back:8081; } }
+    server { listen 8080; location / { proxy_connect_timeout 3s; proxy_read_timeout 3s; proxy_pass http://back:8081; } }
     server { listen 8081; location / { return 200 served; } }
 }
 """  # noqa: E501
@@ -52,7 +52,7 @@ class Chaotic(Checkout):
             "-w",
             "%{http_code}",
             "--max-time",
-            "5",
+            "20",
             f"http://127.0.0.1:{self.port}/",
         )
         return int(subprocess.run(words, capture_output=True, text=True, check=False).stdout or 0)

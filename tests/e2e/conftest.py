@@ -30,6 +30,9 @@ def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of docker_project that tests may edit."""
     target = tmp_path_factory.mktemp("project") / "docker_project"
     shutil.copytree(ROOT / "docker_project", target, ignore=NOT_COPIED)
+    for file in target.glob("docker-compose*.yml"):  # a process of a busy machine may wait for long
+        text = file.read_text().replace(", timeout: 3s", ", timeout: 30s")
+        file.write_text(text.replace("start_period: 30s", "start_period: 120s"))
     return target
 
 
@@ -63,7 +66,7 @@ def small(tmp_path: Path, sample: Sample) -> Iterator[Callable[..., Checkout]]:
         if dockerfile:
             (directory / "Dockerfile").write_text(dockerfile.replace("IMAGE", image))
         (directory / "envs" / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
-        (directory / "envs" / "dev.env").write_text(f"HEALTH_TIMEOUT=20s\n{profile}")
+        (directory / "envs" / "dev.env").write_text(f"HEALTH_TIMEOUT=60s\n{profile}")
         made.append(Checkout(directory, directory / "envs", [name]))
         return made[-1]
 

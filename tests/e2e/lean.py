@@ -125,7 +125,7 @@ class Lean(Checkout):
         other tests run at the same time.
         """
         built = {"image": f"{self.project}/app:one", "build": "."}
-        probe = "test ! -e /tmp/sick && curl -sf --max-time 1 -o /dev/null http://127.0.0.1:8000/"
+        probe = "test ! -e /tmp/sick && curl -sf --max-time 20 -o /dev/null http://127.0.0.1:8000/"
         health = {"interval": interval, "retries": 2, "start_period": "20s", "start_interval": "150ms"}
         model: dict[str, Any] = {
             "services": {
@@ -171,7 +171,7 @@ class Lean(Checkout):
         return subprocess.run(self._ask(), capture_output=True, text=True, check=True).stdout.strip()
 
     def _ask(self) -> list[str]:
-        return ["curl", "-sf", "--max-time", "5", f"http://127.0.0.1:{self.port}/"]
+        return ["curl", "-sf", "--max-time", "30", f"http://127.0.0.1:{self.port}/"]
 
     def running(self) -> dict[str, list[str]]:
         """Return the image ids of the running containers of each service that serves."""
@@ -209,7 +209,7 @@ def make_lean(directory: Path, name: str, image: str) -> Lean:
     (directory / "envs").mkdir(parents=True)
     (directory / "Dockerfile").write_text(_DOCKERFILE.replace("IMAGE", image))
     (directory / "envs" / "base.env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
-    (directory / "envs" / "dev.env").write_text("HEALTH_TIMEOUT=20s\n")
+    (directory / "envs" / "dev.env").write_text("HEALTH_TIMEOUT=60s\n")
     stack = Lean(directory, directory / "envs", [name], image, free_port())
     stack.version("one")
     stack.write()

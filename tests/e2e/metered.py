@@ -28,7 +28,7 @@ class Metered(Lean):
 
     judged: Any = None
     canary: Any = None
-    monitor: str = "4s"
+    monitor: str = "10s"
     histogram: str = HISTOGRAM
 
     @property
@@ -107,5 +107,5 @@ def make_metered(lean: Lean, **more: Any) -> Metered:
     """Make a metered stack of a lean one that has not been deployed."""
     stack = Metered(lean.project_dir, lean.envs_dir, [*lean.projects], lean.image, lean.port, **more)
     stack.projects.append(stack.monitoring)
-    (stack.envs_dir / "dev.env").write_text("HEALTH_TIMEOUT=20s\nMONITOR_INTERVAL=1s\n")
+    (stack.envs_dir / "dev.env").write_text("HEALTH_TIMEOUT=120s\nMONITOR_INTERVAL=2s\n")
     return stack

@@ -4,7 +4,10 @@ import contextlib
 import json
 import os
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -228,3 +231,53 @@ def make_shop(directory: Path, name: str, host: str) -> Shop:
     shop.environment_file("dev", "")
     shop.release()
     return shop
+
+
+class Held(socketserver.ThreadingTCPServer):
+    """A relay to a registry, which keeps what is more than a MiB of a connection until ``go`` is set."""
+
+    daemon_threads = True
+
+    def __init__(self, registry_host: str) -> None:
+        self.port = int(registry_host.rpartition(":")[2])
+        self.holds, self.go = threading.Event(), threading.Event()
+        super().__init__(("127.0.0.1", free_port()), _Relay)
+
+    @property
+    def host(self) -> str:
+        """What stands before the name of an image."""
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class _Relay(socketserver.BaseRequestHandler):
+    server: Held
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.port)) as target:
+            back = threading.Thread(target=self._pass_on, args=(target, self.request), daemon=True)
+            back.start()
+            self._pass_on(self.request, target, hold=True)
+            back.join()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, hold: bool = False) -> None:
+        sent = 0
+        with contextlib.suppress(OSError):  # either side may end
+            while data := source.recv(65536):
+                sent += len(data)
+                if hold and sent > 2**20 and not self.server.go.is_set():
+                    self.server.holds.set()
+                    self.server.go.wait()
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def held(registry_host: str) -> Iterator[Held]:
+    """Yield a relay to a registry that stops in the middle of the first large layer."""
+    with Held(registry_host) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.go.set()
+            server.shutdown()

@@ -180,7 +180,7 @@ _REMOVAL = {
 @cache
 def _engine() -> APIClient:
     """Return a connection to the engine: a question costs a tenth of what a start of the docker command does."""
-    return APIClient()
+    return APIClient(timeout=300)
 
 
 def _listed(kind: str) -> list[dict[str, Any]]:
@@ -344,7 +344,7 @@ class Sample(Checkout):
         request = urllib.request.Request(
             f"https://localhost:{self.https_port}{path}", body, {"Content-Type": "application/json", **(headers or {})}
         )
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:
             return answer.status, json.load(answer)
 
 
@@ -374,6 +374,7 @@ def _local_layer(envs: Path, environment: str, name: str, base: Path, http: int,
         f"SECRETS_DIR={base / 'secrets'}",
         f"TLS_DIR={base / 'tls'}",
         f"SMOKE_CA={base / 'tls' / 'tls.crt'}",
+        "HEALTH_TIMEOUT=180s",
         more,
     ]
     (envs / f"{environment}.local.env").write_text("\n".join(lines) + "\n")

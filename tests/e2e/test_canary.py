@@ -15,8 +15,8 @@ from .lean import CRASHES_LATER, Lean, reloaded, signalled, version
 from .support import docker
 from .test_proxies import Fronted, behind
 
-TAKES = 150  # seconds
-_EVERY = 5.0  # seconds
+TAKES = 240  # seconds
+_EVERY = 10.0  # seconds
 _RATE = 120.0
 
 
@@ -75,7 +75,7 @@ def test_a_canary_that_crashes_at_its_share_is_taken_back(served: Lean) -> None:
     assert shares.code == 4
     assert json.loads(shares.output)["outcome"] == "rolled-back"
     assert [line for line in shares.requests.failures if not line.endswith("status 502")] == []
-    assert len(shares.requests.failures) <= 2, "but for what the container had taken when it ended"
+    assert len(shares.requests.failures) <= 5, "but for what the container had taken when it ended"
     assert "weight 50 % app" not in " ".join(shares.steps)
     assert served.running() == before
     assert served.answer() == served.now
@@ -93,7 +93,7 @@ def test_a_canary_that_is_killed_at_its_share_begins_again(served: Lean) -> None
 
     with load(served.api, 40) as requests:
         with signalled(served, ("deploy.dev",), shared, signal.SIGKILL) as task:
-            task.wait(timeout=180)
+            task.wait(timeout=300)
         time.sleep(1.0)
         assert "# canary" in file()
     assert requests.failures == [], served.proxy_errors()

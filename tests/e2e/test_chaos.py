@@ -15,7 +15,7 @@ from tasks.chaos.plan.injection import PROJECT
 from .chaotic import Chaotic, make_chaotic
 from .support import copies, docker, remove, until
 
-TAKES = 120  # seconds
+TAKES = 180  # seconds
 _SIZE = 4 * 2**20  # bytes of the volume `small`
 
 
@@ -40,7 +40,7 @@ def chaotic(stack: Chaotic) -> Iterator[Chaotic]:
 
 
 def test_a_cut_between_two_services_ends_by_itself_though_its_runner_was_killed(chaotic: Chaotic) -> None:
-    words = ("chaos.inject", "cut", "--service", "back", "--from", "front", "--for", "6s", "--stay", "--env", "test")
+    words = ("chaos.inject", "cut", "--service", "back", "--from", "front", "--for", "25s", "--stay", "--env", "test")
     runner = chaotic.begin(*words)
     try:
         until(lambda: "cut" in chaotic.active() and chaotic.ask() == 504, "the cut is there", 120)
@@ -49,11 +49,11 @@ def test_a_cut_between_two_services_ends_by_itself_though_its_runner_was_killed(
         os.killpg(runner.pid, signal.SIGKILL)
         runner.wait()
     assert chaotic.ask() == 504
-    other = docker("exec", f"{chaotic.project}-other-1", "curl", "-s", "--max-time", "2", "http://back:8081/")
+    other = docker("exec", f"{chaotic.project}-other-1", "curl", "-s", "--max-time", "20", "http://back:8081/")
     assert other == "served", "only the traffic between the two is cut"
-    chaotic.served()
-    assert time.monotonic() - began < 9
-    assert chaotic.active() == {"cut": "undone"}
+    chaotic.served(120)
+    assert time.monotonic() - began < 90
+    until(lambda: chaotic.active() == {"cut": "undone"}, "it is over")
     assert chaotic.inspected("cut")["State"]["ExitCode"] == 0
 
 
@@ -62,7 +62,7 @@ def test_a_helper_that_is_killed_itself_is_started_again_and_undoes_its_fault(ch
     assert chaotic.state() == "paused" and chaotic.ask() == 504
     docker("run", "--rm", "--pid=host", "--cap-add=KILL", "--entrypoint=python3", _helper(chaotic, "pause"), "-c",
            f"import os; os.kill({chaotic.inspected('pause')['State']['Pid']}, 9)")  # fmt: skip
-    assert chaotic.served() < 20, "long before its ten minutes are over"
+    assert chaotic.served(120) < 90, "long before its ten minutes are over"
     assert chaotic.state() == "running"
 
 
@@ -75,7 +75,7 @@ def test_what_a_helper_left_that_the_engine_was_told_to_kill_is_undone_by_the_ne
     docker("kill", chaotic.helpers()[0])
     assert chaotic.active() == {"cut": "left"} and chaotic.ask() == 504
     assert "its helper was killed; undoing it" in chaotic.inject("cpu", "--for", "10m")
-    assert chaotic.ask() == 200
+    chaotic.served()
     assert chaotic.active() == {"cpu": "active"}
     assert chaotic.inspected()["HostConfig"]["CpuQuota"] == 10_000
     assert "cpu in" in chaotic.inv("chaos.stop", "--env", "test").stderr
@@ -89,17 +89,18 @@ def test_slow_reset_and_loss_are_seen_by_clients_and_only_while_they_last(chaoti
         assert chaotic.ask() == 200
         return time.monotonic() - started
 
-    chaotic.inject("slow", "--from", "front", "--amount", "300ms", "--for", "6s")
-    assert 0.6 < timed() < 2.0, "the answer to the connection, and that to the request"
-    until(lambda: chaotic.active() == {"slow": "undone"}, "it is over", 20)
-    assert timed() < 0.6
+    chaotic.inject("slow", "--from", "front", "--amount", "300ms", "--for", "25s")
+    times = [timed() for _ in range(3)]
+    assert 0.6 < min(times) < 2.0, "the answer to the connection, and that to the request"
+    until(lambda: chaotic.active() == {"slow": "undone"}, "it is over", 120)
+    until(lambda: timed() < 0.6, "it is as fast as before")
     chaotic.inject("reset", "--from", "front", "--for", "10m")
     assert chaotic.ask() == 502, "refused at once"
     chaotic.inv("chaos.stop", "--env", "test")
     chaotic.inject("loss", "--amount", "100%", "--for", "10m")
     assert chaotic.ask() == 504
     chaotic.inv("chaos.stop", "--env", "test")
-    assert chaotic.ask() == 200
+    chaotic.served()
 
 
 def test_a_killed_container_is_restarted_by_its_policy_and_a_stopped_one_when_the_time_is_over(
@@ -107,11 +108,11 @@ def test_a_killed_container_is_restarted_by_its_policy_and_a_stopped_one_when_th
 ) -> None:
     before = chaotic.inspected()
     chaotic.inject("kill", "--for", "3s")
-    until(lambda: chaotic.inspected()["RestartCount"] == before["RestartCount"] + 1, "its policy has restarted it", 20)
+    until(lambda: chaotic.inspected()["RestartCount"] == before["RestartCount"] + 1, "its policy has restarted it", 60)
     chaotic.served()
-    chaotic.inject("stop", "--for", "8s")
+    chaotic.inject("stop", "--for", "25s")
     assert chaotic.state() == "exited" and chaotic.ask() in (502, 504)
-    assert chaotic.served() < 15
+    assert chaotic.served(120) < 90
 
 
 def test_a_disk_is_full_where_it_has_an_end_and_never_the_engines_own(chaotic: Chaotic) -> None:
@@ -204,7 +205,7 @@ def wait(seconds: float) -> dict[str, Any]:
 
 
 def test_an_experiment_runs_and_its_journal_says_what_was_seen(chaotic: Chaotic) -> None:
-    name = experiment(chaotic, "short", injected("cut", "--from", "front", "--for", "3s"), wait(4))
+    name = experiment(chaotic, "short", injected("cut", "--from", "front", "--for", "12s"), wait(25))
     done = chaotic.json("chaos.run", name, "--env", "test")
     assert (done["deviated"], done["steady_state_met"]) == (False, {"before": True, "after": True})
     journal = json.loads((chaotic.reports / done["journal"].partition("reports/")[2]).read_text())
@@ -234,7 +235,8 @@ def test_rollbacks_run_when_somebody_stops_the_experiment(chaotic: Chaotic) -> N
     until(lambda: chaotic.ask() == 504, "the cut is there", 60)
     runner.send_signal(signal.SIGINT)
     assert runner.wait(60) == 130
-    assert chaotic.ask() == 200 and chaotic.helpers() == []
+    chaotic.served()
+    assert chaotic.helpers() == []
     journal = json.loads(max(chaotic.reports.glob("*/chaos/journal.json")).read_text())
     assert (journal["status"], journal["rollbacks"][0]["status"]) == ("interrupted", "succeeded")
 

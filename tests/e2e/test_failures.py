@@ -35,7 +35,7 @@ def test_a_first_deploy_that_crashes_shows_last_words_and_leaves_only_the_volume
     project = checkout.projects[0]
     label = ("--label", f"com.docker.compose.project={project}", "--label", "com.docker.compose.volume=old")
     kept = docker("volume", "create", *label, f"{project}_old")
-    result = checkout.inv("deploy.dev", "--json", code=4)
+    result = checkout.inv("deploy.dev", "--json", code=4, SETTLE="30s")
     assert json.loads(result.stdout)["outcome"] == "failed"
     assert "    last words" in result.stderr.splitlines()
     assert "ended with exit code 3" in lines(result.stderr)[-2]

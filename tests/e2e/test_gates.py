@@ -130,7 +130,7 @@ def test_hooks_are_told_what_happens_and_may_say_no(shop: Checkout, tmp_path: Pa
 
     dockerfile = shop.project_dir / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text() + 'ENTRYPOINT ["false"]\n')
-    shop.inv("deploy.dev", code=4, **hooks)
+    shop.inv("deploy.dev", code=4, SETTLE="10s", **hooks)
     assert told.read_text().splitlines()[-1].split()[:2] == ["on-failure", "dev"]
 
 

@@ -124,11 +124,11 @@ def test_a_killed_lock_holder_on_another_host_blocks_for_its_time_to_live_only(
     checkout: Checkout, holder: Callable[..., Holder]
 ) -> None:
     root_only()
-    holder(host="runner", LOCK_TTL="15s").acquired().kill()
+    holder(host="runner", LOCK_TTL="40s").acquired().kill()
     refused = checkout.inv("deploy.dev", code=3).stderr
     assert "@runner since " in refused
     assert "(test)" in refused
-    said = checkout.inv("deploy.dev", "--wait", "60s").stderr
+    said = checkout.inv("deploy.dev", "--wait", "5m").stderr
     assert said.count("is locked by") == 1
     assert "took over the lock of" in said
     assert "it was not renewed for" in said
@@ -137,8 +137,8 @@ def test_a_killed_lock_holder_on_another_host_blocks_for_its_time_to_live_only(
 
 def test_a_lock_is_renewed_for_as_long_as_it_is_held(checkout: Checkout, holder: Callable[..., Holder]) -> None:
     root_only()
-    first = holder(host="runner", LOCK_TTL="8s").acquired()
-    time.sleep(12.0)  # it would have expired
+    first = holder(host="runner", LOCK_TTL="20s").acquired()
+    time.sleep(24.0)  # it would have expired
     assert " is locked by " in holder().line()
     assert first.verify() == "verified"
     assert locks(checkout) == [first.token]

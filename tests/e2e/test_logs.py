@@ -77,6 +77,7 @@ def assert_complete(lines: Iterable[str], runs: int) -> None:
 def test_logs_are_followed_through_releases_and_restarts_without_loss_or_repetition(lean: Lean, tmp_path: Path) -> None:
     text, documents = tmp_path / "text", tmp_path / "json"
     lean.version("first", _COUNTS)
+    lean.write(stop_grace_period="60s")
     lean.inv("deploy.dev")
     with (
         following(lean, text, "--service", "app"),
@@ -88,7 +89,7 @@ def test_logs_are_followed_through_releases_and_restarts_without_loss_or_repetit
             lean.version(f"more-{number}", _COUNTS)
             lean.inv("deploy.dev")
         assert requests.failures == [], lean.proxy_errors()
-        docker("restart", "-t", "5", docker("ps", "-q", "--filter", f"label=com.docker.compose.project={lean.project}",
+        docker("restart", "-t", "60", docker("ps", "-q", "--filter", f"label=com.docker.compose.project={lean.project}",
                                             "--filter", "label=com.docker.compose.service=app"))  # fmt: skip
         until(lambda: runs(text) == runs(documents) == 4, "lines of the run after the restart")
     lines = text.read_text().splitlines()
@@ -101,6 +102,7 @@ def test_logs_are_followed_through_releases_and_restarts_without_loss_or_repetit
     assert {entry["service"] for entry in entries} == {"app"}
     assert_complete((entry["text"] for entry in entries), 3)
     lean.version(lean.now)
+    lean.write()
     lean.inv("deploy.dev")
 
 

@@ -24,7 +24,7 @@ def served(sample: Sample) -> Iterator[Sample]:
 def answer(sample: Sample, path: str = "/api/users?limit=1") -> tuple[int, str, str]:
     """Return status, Retry-After and body."""
     try:
-        with urllib.request.urlopen(f"http://localhost:{sample.http_port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://localhost:{sample.http_port}{path}", timeout=60) as response:
             return response.status, response.headers.get("Retry-After", ""), response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -75,7 +75,7 @@ def test_switching_on_and_off_under_load_loses_no_connection(served: Sample) -> 
     failures: list[str] = []
 
     def load() -> None:
-        connection = http.client.HTTPConnection("localhost", served.http_port, timeout=10)
+        connection = http.client.HTTPConnection("localhost", served.http_port, timeout=60)
         while not ended.is_set():
             try:
                 connection.request("GET", "/api/users?limit=1")

@@ -158,8 +158,8 @@ def test_a_release_is_seen_without_touching_the_monitoring(sample: Sample, stagi
 _WATCHED = """
 services:
   app:
-    deploy: {update_config: {monitor: 8s}}
-    x-slipway: {metrics: {port: 9464}, watch: {errors: 1%, p99: 3x, requests: 50}}
+    deploy: {update_config: {monitor: 20s}}
+    x-slipway: {metrics: {port: 9464}, watch: {errors: 1%, p99: 200x, requests: 50}}
 """
 _LIST = "func (a *api) listUsers(w http.ResponseWriter, r *http.Request) error {\n"
 
@@ -197,6 +197,7 @@ def test_a_release_that_answers_errors_is_taken_back_by_what_is_counted(sample: 
         source.write_text(failing)
         with load(Api(port, "/api/users", "/api/users?limit=5", body, lambda: context), 60) as requests:
             time.sleep(8.0)
+            until(lambda: len(requests.seconds) >= 200, "the old ones have served")
             document = json.loads(sample.inv("deploy.staging", "--json", code=4).stdout)
         assert {line.rpartition(": ")[2] for line in requests.failures} <= {"ValueError status 500"}
         assert (document["outcome"], document["watched"][0]["verdict"]) == ("rolled-back", "breach")

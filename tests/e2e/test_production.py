@@ -11,7 +11,7 @@ import pytest
 
 from .lean import ready
 from .starting import Started
-from .support import ROOT, Sample, docker, leftovers
+from .support import ROOT, Sample, docker, leftovers, until
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,8 @@ def test_requests_that_take_five_seconds_complete_across_the_switch(staging: Sam
         lock.stdin.flush()
         assert lock.stdout.readline() == "locked\n"
         asked = [subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+        stub = ("exec", f"{project}-nginx-1", "curl", "-s", "http://127.0.0.1:8083/stub_status")
+        until(lambda: int(docker(*stub).split()[2]) > len(asked), "all requests are there")
         time.sleep(5)
         lock.communicate("COMMIT;\n", timeout=60)
         answers = [client.communicate()[0].split() for client in asked]

@@ -61,7 +61,7 @@ def test_a_log_that_cannot_be_read_does_not_hide_what_went_wrong(small: Small) -
     checkout = small(
         "services: {web: {image: IMAGE, command: [sh, -c, 'echo x; exit 7'], logging: {driver: none}}}",
     )
-    result = checkout.inv("deploy.dev", code=4)
+    result = checkout.inv("deploy.dev", code=4, SETTLE="30s")
     assert "(its log cannot be read: configured logging driver does not support reading" in result.stderr
     assert "ended with exit code 7" in result.stderr.splitlines()[-2]
 
@@ -77,7 +77,7 @@ services:
     healthcheck:
       test: [CMD, pg_isready, --quiet, --host=127.0.0.1, --username=shop, --dbname=shop]
       interval: 300ms
-      retries: 60
+      retries: 600
     x-slipway: {role: database}
   app:
     image: IMAGE
@@ -107,7 +107,7 @@ def test_a_volume_that_is_older_than_its_secret_is_told_in_one_line(small: Small
     checkout.inv("deploy.down")
     word.write_text("second")
     os.utime(word, (time.time() + 2, time.time() + 2))  # the engine tells the age of a volume in whole seconds
-    result = checkout.inv("deploy.dev", code=4)
+    result = checkout.inv("deploy.dev", code=4, SETTLE="30s")
     message, hint = result.stderr.splitlines()[-2:]
     assert 'password authentication failed for user "shop": the volume ' in message
     assert f"{checkout.projects[0]}_data of store" in message
@@ -182,7 +182,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_hook_that_takes_too_long_is_ended_with_its_children(small: Small, tmp_path: Path) -> None:
-    checkout = small(SLEEPER % "", profile="HOOK_TIMEOUT=5s\n")
+    checkout = small(SLEEPER % "", profile="HOOK_TIMEOUT=15s\n")
     pid = tmp_path / "pid"
     hooks = hook(checkout, "pre-deploy", f"sleep 300 & echo $! >{pid}; wait")
     result = checkout.inv("deploy.dev", code=3, **hooks)

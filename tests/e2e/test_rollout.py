@@ -47,7 +47,7 @@ def assert_taken_back(lean: Lean, step: str, reason: str, crashes: bool = False,
 )
 def test_an_image_that_does_not_serve_is_taken_back(lean: Lean, run: str, reason: str) -> None:
     lean.version("two", run)
-    lean.write(deploy={"update_config": {"monitor": "8s"}})
+    lean.write(deploy={"update_config": {"monitor": "60s"}})
     assert_taken_back(lean, "blue-green app", reason, crashes=run == CRASHES_LATER, HEALTH_TIMEOUT="60s")
 
 
@@ -145,7 +145,7 @@ def test_a_rollout_that_pauses_leaves_what_serves_and_what_failed(lean: Lean) ->
     lean.inv("deploy.dev")
     images = next(release["images"] for release in lean.json("deploy.history")["releases"] if release["current"])
     lean.version("two", SICK_LATER)
-    lean.write(deploy={"update_config": {"monitor": "8s", "failure_action": "pause"}}, interval=SICK)
+    lean.write(deploy={"update_config": {"monitor": "60s", "failure_action": "pause"}}, interval=SICK)
     with load(lean.api, 40) as requests:
         result = lean.inv("deploy.dev", "--json", code=4)
     assert requests.failures == [], lean.proxy_errors()

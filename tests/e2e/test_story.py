@@ -19,7 +19,7 @@ def test_a_rollout_is_a_line_for_each_operation_whatever_the_terminal(lean: Lean
     with session(lean.command("deploy.dev"), env, columns=100, lines=30) as terminal:
         terminal.sees("build app")
         terminal.resize(40, 20)
-        terminal.sees(" healthy ")
+        terminal.until(lambda: any(" healthy " in line for line in terminal.emulator.text()))
         terminal.resize(90, 30)
         assert terminal.end() == 0
     lines = terminal.emulator.text()

@@ -59,7 +59,7 @@ def test_the_figures_are_those_of_the_requests(sample: Sample, watched: Path) ->
     services = {one["service"]: one for one in document["services"]}
     app, database, nginx = (services[name] for name in ("app", "database", "nginx"))
     assert (app["source"], database["source"], nginx["source"]) == ("metrics", "exporter", "exporter")
-    assert app["rate"] > 0 and app["errors"] == 0 and 0 < app["p50"] <= app["p99"] < 5
+    assert app["rate"] > 0 and app["errors"] == 0 and 0 < app["p50"] <= app["p99"] < 15
     assert app["remark"] is None and database["errors"] is None
     assert all(0 < one["memory"] < 1 and one["cpu_cores"] is not None for one in services.values())
 
@@ -105,11 +105,11 @@ def test_a_service_whose_traces_go_nowhere_is_named(sample: Sample, watched: Pat
     try:
         sample.inv("deploy.staging", "--yes")
         started = time.monotonic()
-        document = proof(sample, tmp_path, "--wait", "20s", code=5)
+        document = proof(sample, tmp_path, "--wait", "60s", code=5)
     finally:
         watched.write_text(kept)
 
-    assert time.monotonic() - started < 180
+    assert time.monotonic() - started < 300
     reasons = {(check["store"], check["service"]): check["reason"] for check in document["checks"] if check["reason"]}
     assert "OTEL_EXPORTER_OTLP_ENDPOINT says where spans go" in reasons["traces", "app"]
     assert set(reasons) == {("traces", "app"), ("traces", "nginx, app, database"), ("exemplars", "app")}

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-_TIMEOUT = 10.0  # seconds until a request is lost
+_TIMEOUT = 25.0  # seconds until a request is lost
 _KEPT = 12  # connections that are used again and again
 _WAITING = 30  # requests in flight; more are not sent, so a busy machine makes a slower client and no losses
 _SHORT = 200  # bytes of an answer that is kept

@@ -80,6 +80,9 @@ class Stack(Checkout):
                 ids_by_service.setdefault(container["Config"]["Labels"][_SERVICE], set()).add(container["Id"])
         return {service: frozenset(ids) for service, ids in ids_by_service.items()}
 
+    def settle(self) -> None:
+        """Wait until what a task has removed is gone: on an engine it is when the task ends."""
+
     def _containers(self) -> list[dict[str, Any]]:
         for _ in range(5):  # a container may be removed between the two commands
             ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()

@@ -70,6 +70,9 @@ class _Stack:
     def running(self) -> dict[str, frozenset[str]]:
         return dict(self.containers)
 
+    def settle(self) -> None:
+        """Nothing is left to wait for."""
+
     def reported(self) -> str:
         return self.version
 

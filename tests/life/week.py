@@ -203,8 +203,10 @@ class Week:
         done = (step.act or deploy)(self.stack)
         seconds = time.monotonic() - began
         time.sleep(_SETTLE if self.load else 0.0)
-        if version_before and step.code != KILLED:
-            _answers(self.stack)
+        if step.code != KILLED:
+            if version_before:
+                _answers(self.stack)
+            self.stack.settle()
         after, version_after = self.stack.running(), self.stack.reported()
         faults = [
             *_ended(step, done),

@@ -160,7 +160,7 @@ def replace_certificate(stack: Stack) -> None:
 def presented(stack: Stack) -> str:
     """Return what is wrong if nginx presents another certificate than that in the file."""
     wanted = (Path(stack.local["TLS_DIR"]) / "tls.crt").read_text().strip()
-    found = ssl.get_server_certificate((stack.api.host, stack.api.port), timeout=5).strip()
+    found = ssl.get_server_certificate((stack.api.host, stack.api.port), timeout=60).strip()
     return "" if found == wanted else "the former certificate is presented"
 
 
