@@ -95,7 +95,7 @@ def test_an_engine_that_falls_silent_is_given_up_after_the_limit(tmp_path: Path)
         started = time.monotonic()
         with pytest.raises(RefusedError):
             client.containers("shop")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_each_question_reaches_an_engine_that_was_restarted(tmp_path: Path) -> None:

@@ -372,10 +372,10 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     started = time.monotonic()
 
     with pytest.raises(CommandError) as caught:
-        Runner().run(sh('echo $$ >"$1"; exec sleep 30', str(mark), timeout=0.3))
+        Runner().run(sh('echo $$ >"$1"; exec sleep 30', str(mark), timeout=3.0))
 
     assert caught.value.exit_code == 124
-    assert "not done within 0.3 s" in caught.value.message
+    assert "not done within 3 s" in caught.value.message
     assert time.monotonic() - started < 25
     assert not alive(int(mark.read_text(encoding="utf-8")))
 
@@ -488,7 +488,7 @@ subprocess.Popen = Started
 """ + RUN.format(body='echo $$ >"$1"; exec sleep 30', mark=str(mark))
     done = run_script(program)
     child = int(mark.read_text(encoding="utf-8"))
-    gone = until(lambda: not alive(child), 1)
+    gone = until(lambda: not alive(child), 20)
     if not gone:
         os.kill(child, signal.SIGKILL)
 
@@ -534,7 +534,7 @@ except StoppedError as error:
     with parent(program, mark) as (process, child):
         process.send_signal(signal.SIGTERM)
 
-        assert until(lambda: process.poll() is not None, 5), "it still waits"
+        assert until(lambda: process.poll() is not None, 25), "it still waits"
         assert process.returncode == 128 + signal.SIGTERM
         assert not alive(child)
 

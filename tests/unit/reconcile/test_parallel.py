@@ -127,7 +127,7 @@ def test_after_a_failure_nothing_is_started_and_waits_are_cancelled() -> None:
     started = time.monotonic()
     with pytest.raises(DeployError, match="it is sick"):
         Parallel(fake, listed, work, Steps(steps, listed)).carry_out()  # type: ignore[arg-type]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     assert sorted(begun) == [1, 2]
     assert [(step["name"], step["outcome"]) for step in steps] == [("step 2", "stopped"), ("step 1", "failed")]
 
@@ -161,7 +161,7 @@ def test_a_command_that_does_not_end_after_a_failure_is_ended(monkeypatch: pytes
     started = time.monotonic()
     with pytest.raises(DeployError, match="it is sick"):
         carried_out(operations((), ()), work)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -206,9 +206,9 @@ def test_a_step_lasts_as_long_as_any_of_its_operations_is_worked_on() -> None:
         Operation("start", "s", group=group, number=number)
         for number, group in enumerate(("up a b", "up a b", "other", "up a b"), 1)
     )
-    steps = carried_out(listed, lambda _, operation: time.sleep(0.3))
+    steps = carried_out(listed, lambda _, operation: time.sleep(2.0))
     assert [step["name"] for step in steps] == ["up a b", "other", "up a b"], "what stands apart in the plan is another"
-    assert all(0.3 <= step["seconds"] < 0.55 for step in steps), steps
+    assert all(2.0 <= step["seconds"] < 3.9 for step in steps), steps
 
 
 def test_a_cancelled_wait_is_not_started_again() -> None:

@@ -88,7 +88,7 @@ def test_a_silent_server_is_not_waited_for() -> None:
         started = time.monotonic()
         with pytest.raises(RefusedError, match=r"has not answered within 0\.2 s"):
             prometheus(listener.getsockname()[1], limit=0.2).query("up")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
