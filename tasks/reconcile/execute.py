@@ -71,7 +71,9 @@ from .telling import HealthStory, plan_steps, titled, watching
 if TYPE_CHECKING:
     from ..host.engine.client import Engine
 
-_TAKES_EFFECT = 5.0  # seconds until a service has surely read its files again: nobody is told when a signal has worked
+# Seconds until a service has surely read its files again, or a proxy has looked up where a container is that was made
+# or started anew: nobody is told when that is so.
+_TAKES_EFFECT = 5.0
 _EACH = 5.0  # seconds that each further service adds to the time limit of a Compose command
 
 
@@ -94,7 +96,7 @@ class Execution:
         self._placed = PlacedFiles(self._thread, self._source, desired, self._notes.lock)
         self._reloading = ServiceReload(desired, self._notes, self._placed, self._docker)
         self._given_up: set[str] = set()
-        self._reloaded = False  # a service was told to read its files again
+        self._heard_later = False  # a service reads its files again, or a proxy looks names up that have moved
         self._numbers: dict[int, int] = {}  # of the steps that are told, by those of operations
         self._left = False  # the monitoring has left a network that is replaced
         self._work: dict[str, Callable[[Operation], None]] = {
@@ -167,7 +169,14 @@ class Execution:
                 self._work[operation.kind](operation)
             except BatchGivenUp:
                 self._given_up.add(operation.group)
+            self._heard_later = self._heard_later or self._moves(operation)
             self._notes.measure(operation)
+
+    def _moves(self, operation: Operation) -> bool:
+        """Whether an operation gives a name another address; in a rollout the proxy is told of new names beforehand."""
+        services = (self._stack.services[name] for name in operation.services if name in self._stack.services)
+        rollouts = [f"{service.rollout} {service.name}" for service in services]
+        return operation.kind in (UP, RECREATE, START, RESTART) and operation.group not in rollouts
 
     def _verify_lock(self) -> None:
         with self._verifying:
@@ -353,7 +362,7 @@ class Execution:
 
     def _smoke(self, operation: Operation) -> None:
         try:
-            self._tools.probe(self._project, operation.names, _TAKES_EFFECT if self._reloaded else 0.0)
+            self._tools.probe(self._project, operation.names, _TAKES_EFFECT if self._heard_later else 0.0)
         except DeployError as error:
             if isinstance(error, LockLostError) or operation.failure != PAUSE:
                 raise
@@ -382,4 +391,4 @@ class Execution:
             container for container in self._containers_of(operation.services) if container.state == "running"
         )
         self._reloading.reload(operation, running)
-        self._reloaded = True
+        self._heard_later = True

@@ -110,6 +110,7 @@ def test_a_killed_container_is_restarted_by_its_policy_and_a_stopped_one_when_th
     chaotic.inject("kill", "--for", "3s")
     until(lambda: chaotic.inspected()["RestartCount"] == before["RestartCount"] + 1, "its policy has restarted it", 60)
     chaotic.served()
+    until(lambda: chaotic.active() == {"kill": "undone"}, "its time is over: it starts what does not run then")
     chaotic.inject("stop", "--for", "25s")
     assert chaotic.state() == "exited" and chaotic.ask() in (502, 504)
     assert chaotic.served(120) < 90

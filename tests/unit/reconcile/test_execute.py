@@ -121,3 +121,26 @@ def test_smoke_tests_are_repeated_for_a_while_only_where_a_service_was_told_to_r
         execution._carry_out_one(project, Operation(kind, "web", services=("web",)))
     assert asked[0] == 0
     assert asked[1] >= 5
+
+
+@pytest.mark.parametrize(
+    ("group", "patience"),
+    [("up web", 5.0), ("scale web", 5.0), ("blue-green web", 0.0)],
+    ids=["made anew", "more of it", "in a rollout the proxy is told beforehand"],
+)
+def test_smoke_tests_are_repeated_for_a_while_where_a_proxy_has_to_look_up_a_new_address(
+    group: str, patience: float, tmp_path: Path
+) -> None:
+    asked: list[float] = []
+    project: Any = SimpleNamespace(
+        profile=profile(), cwd=str(tmp_path), engine=FakeEngine(World([])), runner=Runner(), stack=None
+    )
+    tools = Tools(
+        verify=lambda: None, probe=lambda _project, _names, seconds: asked.append(seconds), back_up=lambda _: None
+    )
+    web = {"image": "a", "x-slipway": {"rollout": "blue-green"}}
+    execution = Execution(project, desired({"web": web}), tools, State())
+    execution._work[operation_plan.START] = lambda _: None
+    for kind in (operation_plan.START, operation_plan.SMOKE):
+        execution._carry_out_one(project, Operation(kind, "web", services=("web",), group=group))
+    assert asked == [patience]
