@@ -84,8 +84,10 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
 
 def _complete(cluster: Cluster, objects: Iterable[Raw]) -> None:
     """Add what a killed helm had not come to remove to its record, so that helm can go back to ``objects``."""
-    selector = f"owner=helm,name={cluster.release},{helm_record.PENDING}"
-    for stored in cluster.read("get", "secrets", "--selector", selector)["items"]:
+    selector = f"owner=helm,name={cluster.release},{helm_record.SELECTED}"
+    begun = cluster.read("get", "secrets", "--selector", selector)["items"]
+    # Those that were killed before stay as they are: helm compares with the newest one.
+    for stored in sorted(begun, key=lambda raw: int(raw["metadata"]["labels"]["version"]))[-1:]:
         if kept := helm_record.lacking(documents(helm_record.manifest(stored)), objects):
             text = json.dumps(helm_record.with_objects(stored, kept))
             cluster.silently(cluster.kubectl("replace", "--filename", "-", stdin=text))

@@ -71,7 +71,12 @@ def stored(*objects: Any) -> dict[str, Any]:
     """Return the Secret in which helm keeps a revision with these objects."""
     text = "".join(f"---\n{json.dumps(raw, default=dict)}\n" for raw in objects)
     packed = gzip.compress(json.dumps({"version": 5, "manifest": text}).encode())
-    return {"kind": "Secret", "data": {"release": base64.b64encode(base64.b64encode(packed)).decode()}}
+    about = {"labels": {"version": "5"}}
+    return {
+        "kind": "Secret",
+        "metadata": about,
+        "data": {"release": base64.b64encode(base64.b64encode(packed)).decode()},
+    }
 
 
 def way_back(live: Sequence[Any]) -> list[str]:

@@ -14,8 +14,9 @@ from gzip import compress, decompress
 from typing import Any
 
 from .difference import Raw, key
+from .revisions import PENDING
 
-PENDING = "status in (pending-install,pending-upgrade,pending-rollback)"  # a selector of labels
+SELECTED = f"status in ({','.join(PENDING)})"  # by the labels of the Secrets
 
 
 def manifest(stored: Raw) -> str:

@@ -18,7 +18,7 @@ from .. import labels
 
 RECORD_LABEL = "slipway.dev/release"
 _LARGEST = 900_000  # bytes of a model that is recorded: an object of the API has at most 1 MiB
-_PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 _SERVED = ("deployed", "superseded")
 _REMOVED = "uninstalled"  # helm's word
 REMOVED = "removed"  # the outcome of a release that was taken down
@@ -38,7 +38,7 @@ class Revision(Record):
     @property
     def pending(self) -> bool:
         """Whether it was begun and has not ended."""
-        return self.status in _PENDING
+        return self.status in PENDING
 
     @property
     def back_to(self) -> int:
