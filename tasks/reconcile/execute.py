@@ -62,7 +62,7 @@ from .plan.operation import (  # fmt: skip
     Plan,
 )
 from .plan.ordering import containers_to_remove
-from .plan.rollout import levels
+from .plan.rollout import levels, rollout_group
 from .plan.spelling import spelled_as_created, with_counts, with_unlisted_services
 from .proxy_operations import ProxyOperations
 from .service_reload import ServiceReload
@@ -175,7 +175,7 @@ class Execution:
     def _moves(self, operation: Operation) -> bool:
         """Whether an operation gives a name another address; in a rollout the proxy is told of new names beforehand."""
         services = (self._stack.services[name] for name in operation.services if name in self._stack.services)
-        rollouts = [f"{service.rollout} {service.name}" for service in services]
+        rollouts = [rollout_group(service) for service in services]
         return operation.kind in (UP, RECREATE, START, RESTART) and operation.group not in rollouts
 
     def _verify_lock(self) -> None:

@@ -53,6 +53,11 @@ def levels(stack: Stack) -> tuple[tuple[Service, ...], ...]:
     return tuple(tuple(groups[level]) for level in sorted(groups))
 
 
+def rollout_group(service: Service) -> str:
+    """Return the group of the operations with which new containers of a service take over from the running ones."""
+    return f"{service.rollout} {service.name}"
+
+
 def new_names(project: str, service: str, containers: Iterable[Container], count: int) -> tuple[str, ...]:
     """Return the names of ``count`` containers that Compose adds: it counts on from the greatest number."""
     last = max((container.number for container in containers), default=0)

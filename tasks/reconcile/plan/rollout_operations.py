@@ -43,7 +43,7 @@ from .operation import (
     Change,
     Operation,
 )
-from .rollout import batches, new_names
+from .rollout import batches, new_names, rollout_group
 from .staying import is_reached, kept_containers, old_and_dead
 
 NAME_REFRESH = 1.0  # seconds in which the proxy resolves the addresses of new names
@@ -220,7 +220,7 @@ def rollout_operations(
 
     ``known``: the release serves already, so that a canary takes over at once and no numbers judge, as on a way back.
     """
-    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}", change.causes)
+    rollout = _Rollout(service, observed, desired.stack, rollout_group(service), change.causes)
     if not (policy.back or known):
         rollout.judged = 2 * policy.interval if service.slipway.watch else None
         rollout.shares = service.slipway.canary.weight if service.slipway.canary and rollout.front else ()
@@ -362,7 +362,7 @@ def started_proxy_operations(
 def leftover_operations(service: Service, observed: Observed, desired: Desired) -> list[Operation]:
     """Return the operations that point the proxy back to the running containers after a killed deploy."""
     why = ("the proxy points to other containers",)
-    rollout = _Rollout(service, observed, desired.stack, f"{service.rollout} {service.name}", why)
+    rollout = _Rollout(service, observed, desired.stack, rollout_group(service), why)
     running = [container.name for container in observed.running(service.name)]
     if (
         rollout.named
