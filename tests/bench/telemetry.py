@@ -11,8 +11,9 @@ that what is measured is the service.
 
 Requests are counted for a second of CPU that the machine has given, to whatever it gave it: /proc/stat knows how much
 that was, and what a virtual machine's host took away ("steal"). The machine has nothing else to do and its CPUs are
-never idle, so that is the throughput, without what the neighbours of a virtual machine add to it: those make requests a
-second of the same container differ by a third from one round to the next. These are printed as well.
+hardly idle, so that is the throughput, without what the neighbours of a virtual machine add to it: those make requests
+a second of the same container differ by a third from one round to the next. These are printed as well, and how idle the
+CPUs were.
 """
 
 import itertools

@@ -1,6 +1,5 @@
 """What a real Prometheus answers is read as it is meant: numbers, no data, targets, rules, alerts, refusals."""
 
-import functools
 import os
 import subprocess
 import time
@@ -14,7 +13,7 @@ from tasks.telemetry.plan.queries import Requests, selector
 from tasks.telemetry.plan.series import total
 from tasks.telemetry.prometheus import Prometheus
 from tasks.telemetry.stores import Store
-from tests.e2e.support import free_port
+from tests.e2e.support import docker, free_port
 
 IMAGE = "slipway-base/prometheus:2.53"
 _CONFIG = """\
@@ -41,15 +40,10 @@ WINDOW = "30s"  # a busy machine may miss some reads
 ITSELF = Requests("web", duration="prometheus_http_request_duration_seconds", status="code")
 
 
-@functools.cache
-def _has_image() -> bool:
-    return subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode == 0
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """One of the stand-in images, in the network of this machine: it reads itself."""
-    if not _has_image():
+    if not docker("image", "ls", "-q", IMAGE, check=False):
         pytest.skip(f"there is no image {IMAGE}: inv setup --all builds it")
     directory = tmp_path_factory.mktemp("prometheus")
     port = free_port()

@@ -19,6 +19,7 @@ from .registries import (
     LABEL,
     PASSWORD,
     USER,
+    Held,
     Registry,
     Shop,
     build_image,
@@ -430,35 +431,40 @@ def test_a_registry_lost_in_the_middle_of_a_layer_gets_it_in_the_end(own: Regist
     assert own.digest(name(alone, "worker", "2.0.0")) != ""
 
 
-def test_a_registry_that_hangs_is_asked_again(own: Registry, shops: Callable[..., Shop]) -> None:
+@pytest.fixture
+def behind(own: Registry, shops: Callable[..., Shop]) -> Iterator[tuple[Held, Shop]]:
+    """A relay that stops in the middle of a layer, and a project that has one to send through it."""
     with held(own.host) as front:
         shop = shops(front.host)
         large(shop)
-        with started(shop, "image.push", "--env", "staging", PUSH_TIMEOUT="15s") as push:
-            until(front.holds.is_set, "a layer is sent", 120)
-            assert push.stderr
-            said = push.stderr.readline()
-            front.go.set()
-            _, more = push.communicate(timeout=240)
+        yield front, shop
 
-            assert "(no answer within 15 s): trying again in 1 s (1 of 4)" in said
-            assert push.returncode == 0, more
+
+def test_a_registry_that_hangs_is_asked_again(own: Registry, behind: tuple[Held, Shop]) -> None:
+    front, shop = behind
+    with started(shop, "image.push", "--env", "staging", PUSH_TIMEOUT="15s") as push:
+        until(front.holds.is_set, "a layer is sent", 120)
+        assert push.stderr
+        said = push.stderr.readline()
+        front.go.set()
+        _, more = push.communicate(timeout=240)
+
+        assert "(no answer within 15 s): trying again in 1 s (1 of 4)" in said
+        assert push.returncode == 0, more
     assert own.digest(name(shop, "worker", "2.0.0")) != ""
 
 
-def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(own: Registry, shops: Callable[..., Shop]) -> None:
-    with held(own.host) as front:
-        shop = shops(front.host)
-        large(shop)
-        with started(shop, "image.push", "--env", "staging") as push:
-            until(front.holds.is_set, "a layer is sent", 120)
-            push.send_signal(signal.SIGTERM)
-            _, said = push.communicate(timeout=60)
+def test_a_push_that_is_stopped_ends_at_once_and_can_be_run_again(own: Registry, behind: tuple[Held, Shop]) -> None:
+    front, shop = behind
+    with started(shop, "image.push", "--env", "staging") as push:
+        until(front.holds.is_set, "a layer is sent", 120)
+        push.send_signal(signal.SIGTERM)
+        _, said = push.communicate(timeout=60)
 
-        assert push.returncode == 143, said
-        assert "Traceback" not in said
-        front.go.set()
-        shop.inv("image.push", "--env", "staging")
+    assert push.returncode == 143, said
+    assert "Traceback" not in said
+    front.go.set()
+    shop.inv("image.push", "--env", "staging")
     assert own.digest(name(shop, "worker", "2.0.0")) != ""
 
 
