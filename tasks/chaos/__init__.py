@@ -5,6 +5,7 @@ from invoke import Context, task
 _ENV = "environment to disturb; it has to be named"
 _PROD = "also in production"
 _DEPLOY = "also while a deploy works"
+_HOST = "also what all projects of the host feel (engine-restart, registry-away)"
 _JSON = "one JSON document on stdout"
 
 
@@ -17,10 +18,11 @@ _JSON = "one JSON document on stdout"
         "for": "how long the fault lasts, such as 10s",
         "amount": "how much: a share such as 30%, a time such as 200ms, a size such as 4MiB (inv chaos.list)",
         "from": "only the traffic with this service (cut, loss, slow, reset)",
-        "path": "disk-full: the directory of the volume or tmpfs (default: its only volume)",
+        "path": "the directory of a volume or tmpfs (disk-full; default: its only volume), or a certificate's file",
         "stay": "stay until the fault is over; Ctrl-C ends it",
         "allow-prod": _PROD,
         "during-deploy": _DEPLOY,
+        "allow-host": _HOST,
     },
     auto_shortflags=False,
 )
@@ -36,12 +38,13 @@ def inject_(
     stay: bool = False,
     allow_prod: bool = False,
     during_deploy: bool = False,
+    allow_host: bool = False,
 ) -> None:
     """Make a fault in a service; it ends by itself, also when this process is killed."""
     from .inject import Allowed, checked, run, wanted
 
     asked = wanted(fault, service, for_, amount, from_, path)
-    allowed = Allowed(allow_prod, during_deploy)
+    allowed = Allowed(allow_prod, during_deploy, allow_host)
     run(checked(c, "chaos.inject", env, allowed), asked, allowed, stay)
 
 
@@ -76,6 +79,7 @@ def list_(c: Context, env: str = "", json: bool = False) -> None:
         "allow-python": "run Python code that the experiment names, in a process of its own",
         "allow-prod": _PROD,
         "during-deploy": _DEPLOY,
+        "allow-host": _HOST,
         "json": _JSON,
     },
     auto_shortflags=False,
@@ -87,13 +91,14 @@ def run_(
     allow_python: bool = False,
     allow_prod: bool = False,
     during_deploy: bool = False,
+    allow_host: bool = False,
     json: bool = False,
 ) -> None:
     """Run an experiment in Chaos Toolkit's format; exit 5 when the steady state is not there, or not kept."""
     from .experiment import run
     from .inject import Allowed
 
-    run(c, experiment, env, allow_python, Allowed(allow_prod, during_deploy), json)
+    run(c, experiment, env, allow_python, Allowed(allow_prod, during_deploy, allow_host), json)
 
 
 @task(
@@ -120,13 +125,16 @@ def report_(c: Context, journal: str, also: list[str] | None = None, out: str = 
     help={
         "env": "environment profile (default: test)",
         "experiment": "only this experiment of the directory chaos; may be given several times",
+        "allow-host": _HOST,
         "json": _JSON,
     },
     iterable=["experiment"],
     auto_shortflags=False,
 )
-def test_chaos(c: Context, env: str = "test", experiment: list[str] | None = None, json: bool = False) -> None:
+def test_chaos(
+    c: Context, env: str = "test", experiment: list[str] | None = None, allow_host: bool = False, json: bool = False
+) -> None:
     """Run the experiments of the project against a throw-away copy of the stack."""
     from .suite import run
 
-    run(c, env, tuple(experiment or ()), json)
+    run(c, env, tuple(experiment or ()), allow_host, json)

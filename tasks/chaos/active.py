@@ -119,6 +119,8 @@ def _start_again(project: Project, helper: str) -> str:
 
 def _without_target(project: Project, one: Active) -> bool:
     """Whether the container is gone, or does not run, whose network namespace had the fault: that is gone too."""
+    if one.target == injection.THE_HOST:
+        return False
     target = project.engine.inspect(one.target)
     return target is None or target.state not in ("running", "paused")
 

@@ -18,10 +18,10 @@ from ..model.quoting import json_text
 from ..model.units import show_duration
 from . import active
 from .conduct import COMPLETED, FAILED, Conductor
-from .inject import Allowed, checked
+from .inject import Allowed, checked, others
 from .measure import Measuring
 from .plan import safety
-from .plan.experiment import PROCESS, Experiment, addresses, check_faults, extension, read, words
+from .plan.experiment import PROCESS, Experiment, addresses, check_faults, extension, fault_of_host, read, words
 from .plan.masked import masked
 from .providers import Providers
 
@@ -49,6 +49,8 @@ def run(c: Context, what: str, env: str, python: bool, allowed: Allowed, json: b
     if project.runner.dry:
         _show(project, experiment)
         return
+    if of_host := fault_of_host(experiment):
+        safety.refuse_host(of_host, others(project), allowed.host)
     active.sweep(project)
     directory = new_run(project.settings).suite(_DIRECTORY)
     stop_on_signals()
@@ -89,6 +91,17 @@ def is_about_deploys(path: Path) -> bool:
     except InputError:
         return False
     return isinstance(document, dict) and bool(extension(document).get("during-deploy"))
+
+
+def is_about_host(path: Path) -> bool:
+    """Whether an experiment makes a fault that the whole host has; what is no experiment makes none."""
+    try:
+        document = _document(path, path.name)
+        known = document.get("configuration") or {} if isinstance(document, dict) else {}
+        variables = {str(one.get("key")): "" for one in known.values() if isinstance(one, Mapping)}
+        return bool(fault_of_host(read(document, path.name, variables, python=True)))
+    except InputError:
+        return False
 
 
 def surroundings(project: Project) -> dict[str, str]:

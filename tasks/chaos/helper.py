@@ -10,7 +10,7 @@ from ..model.compose import docker_env
 from ..model.errors import InputError, RefusedError
 
 _REPOSITORY = "slipway-chaos"
-_FILES = ("Dockerfile", "fault.py")
+_FILES = ("Dockerfile", "certificate_fault.py", "fault.py", "fault_protocol.py", "host_fault.py")
 # The base that its Dockerfile names, and what stands in for it where no registry is reached (`inv image.bases`).
 _BASE, _STAND_IN = "debian:trixie-slim", "slipway-base/debian:trixie"
 

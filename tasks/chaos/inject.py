@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from invoke import Context
 
@@ -18,21 +19,23 @@ from ..model.record import Record
 from ..model.units import show_duration
 from . import active, helper
 from .plan import injection, safety
-from .plan.faults import amount, duration, fault
-from .plan.injection import FaultRequest, Injection, refuse_on_engine
+from .plan.faults import HOST, HOST_NETWORK, MOUNTS, amount, duration, fault
+from .plan.injection import THE_HOST, FaultRequest, Injection, refuse_on_engine, registries
 
 # What a helper says (docker_project/chaos/helper/fault.py).
-_IN_EFFECT, _FAILED = "in effect", "failed: "
+_IN_EFFECT, _OVER, _FAILED = "in effect", "over", "failed: "
 _LINES = 20  # of a helper's log
 _BEGIN = 30.0  # seconds until a fault is in effect; one that stops a container takes its grace time more
+_RESTARTS = 300.0  # seconds that an engine has to stop all its containers and to answer again
 _POLL = 0.05  # seconds between two looks at what the helpers say
 
 
 class Allowed(Record):
-    """What the command line allows: faults in production, and while a deploy works."""
+    """What the command line allows: faults in production, while a deploy works, and of the whole host."""
 
     prod: bool = False
     deploy: bool = False
+    host: bool = False
 
 
 def checked(c: Context, task: str, env: str, allowed: Allowed) -> Project:
@@ -45,7 +48,8 @@ def checked(c: Context, task: str, env: str, allowed: Allowed) -> Project:
 
 def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) -> None:
     """Make a fault and return when it is in effect, with ``stay`` when it is over; in a dry run only show it."""
-    project.stack.service(wanted.service)
+    if wanted.service:
+        project.stack.service(wanted.service)
     if wanted.source:
         project.stack.service(wanted.source)
     if project.clustered:
@@ -55,8 +59,13 @@ def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) ->
         return
     refuse_on_engine(wanted.fault)
     safety.refuse_during_deploy(*lock.left(project), allowed.deploy)
-    planned = injection.planned(project.stack.project, wanted, inspected(project, project.stack.project))
-    for line in injection.blast(planned):
+    planned = injection.planned(
+        project.stack.project, _known(project, wanted), inspected(project, project.stack.project)
+    )
+    too = others(project) if wanted.fault.of_host else ()
+    if wanted.fault.of_host and not project.runner.dry:
+        safety.refuse_host(wanted.fault.name, too, allowed.host)
+    for line in injection.blast(planned, too):
         project.runner.show(line) if project.runner.dry else note(line)
     if project.runner.dry:
         for command in _commands(project, planned):
@@ -67,6 +76,23 @@ def run(project: Project, wanted: FaultRequest, allowed: Allowed, stay: bool) ->
     _begin(project, planned)
     if stay:
         _last(project, planned)
+
+
+def _known(project: Project, wanted: FaultRequest) -> FaultRequest:
+    """Return what is asked for, with what the project says about it: a signal of the service, the registries."""
+    if wanted.fault.reach == MOUNTS:
+        of_service = project.stack.service(wanted.service).slipway
+        proxy = of_service.proxy.reload if of_service.proxy.upstreams else ""
+        return replace(wanted, signal=of_service.reload.signal if of_service.reload else proxy)
+    if wanted.fault.reach == HOST_NETWORK:
+        return replace(wanted, registries=registries(project.stack.services.values()))
+    return wanted
+
+
+def others(project: Project) -> tuple[str, ...]:
+    """Return the other Compose projects, and containers of none, that run on the engine."""
+    running = (one for one in project.engine.labelled() if one.state in ("running", "paused"))
+    return tuple(sorted({one.project or one.name for one in running} - {project.stack.project}))
 
 
 def stop_all(c: Context, env: str, service: str) -> None:
@@ -85,7 +111,7 @@ def stop_all(c: Context, env: str, service: str) -> None:
 def wanted(name: str, service: str, seconds: str, amount_: str, source: str, path: str) -> FaultRequest:
     """Return what the command line asks for; raises InputError for what is no fault, duration or amount."""
     kind = fault(name)
-    if not service:
+    if not service and not kind.of_host:
         raise InputError(f"{name}: of which service?", "--service NAME")
     lasts = 0.0 if kind.momentary else duration(seconds, "--for")
     return FaultRequest(kind, service, lasts, amount(kind, amount_), source, path)
@@ -120,9 +146,9 @@ def _begin(project: Project, planned: Injection) -> None:
             with signals_postponed():
                 begun.append(name)
                 project.runner.run(command)
-        limit = _BEGIN + max(max(hit.target.grace, 0.0) for hit in planned.hits)
+        limit = _RESTARTS if planned.wanted.fault.reach == HOST else _BEGIN + max(hit.grace for hit in planned.hits)
         for hit, name in zip(planned.hits, names, strict=True):
-            _await_effect(project, name, hit.target.name, planned.wanted, limit)
+            _await_effect(project, name, hit.target.name if hit.target else THE_HOST, planned.wanted, limit)
     except BaseException:
         with signals_postponed():
             _take_back(project, begun)
@@ -137,19 +163,31 @@ def _await_effect(project: Project, name: str, target: str, wanted: FaultRequest
     """Wait until a helper says that its fault is in effect; raises RefusedError with its words when it cannot be."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
-        seen = project.engine.inspect(name)
-        said = project.engine.watch.logs(name, _LINES).splitlines() if seen else []
+        said, ended = _look(project, name, wanted)
         if failed := next((line for line in said if line.startswith(_FAILED)), ""):
             raise RefusedError(
                 f"{wanted.fault.name} in {target}: {quoted(failed.removeprefix(_FAILED))}", "nothing of it is left"
             )
-        if _IN_EFFECT in said:
+        if _IN_EFFECT in said or (wanted.fault.reach == HOST and _OVER in said):  # the engine took its helper along
             return
-        if seen is None or seen.state == "exited":
+        if ended:
             break
         time.sleep(_POLL)
     last = quoted(said[-1]) if said else "it said nothing"
     raise RefusedError(f"{wanted.fault.name} in {target} is not in effect: {last}", "it was taken back")
+
+
+def _look(project: Project, name: str, wanted: FaultRequest) -> tuple[list[str], bool]:
+    """Return what a helper has said, and whether it has ended; neither while the engine itself is away by its fault."""
+    restarts = wanted.fault.reach == HOST
+    try:
+        seen = project.engine.inspect(name)
+        said = project.engine.watch.logs(name, _LINES).splitlines() if seen else []
+    except SlipwayError:
+        if not restarts:
+            raise
+        return [], False
+    return said, not restarts and (seen is None or seen.state == "exited")
 
 
 def _take_back(project: Project, names: Sequence[str]) -> None:

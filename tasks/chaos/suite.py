@@ -21,13 +21,13 @@ from ..test.throwaway import throwaway
 from . import active, helper
 from .deployed import deployed, name_of
 from .deployed import variables as deployed_variables
-from .experiment import conducted, found, is_about_deploys, library, surroundings, why_not
+from .experiment import conducted, found, is_about_deploys, is_about_host, library, surroundings, why_not
 from .plan import safety
 
 NAME = "chaos"
 
 
-def run(c: Context, env: str, names: tuple[str, ...], json: bool) -> None:
+def run(c: Context, env: str, names: tuple[str, ...], host: bool, json: bool) -> None:
     """Run experiments and report the results; raises CheckError when one did not go as expected."""
     project = Project(c, env)
     safety.refuse_cluster(project.profile)
@@ -41,7 +41,7 @@ def run(c: Context, env: str, names: tuple[str, ...], json: bool) -> None:
         _show(project, wanted)
         return
     this_run = new_run(project.settings)
-    report.report(_results(project, this_run, wanted), this_run, json)
+    report.report(_results(project, this_run, wanted, host), this_run, json)
 
 
 def execute(project: Project, run: Run) -> Sequence[SuiteResult]:
@@ -58,20 +58,30 @@ def _show(project: Project, wanted: dict[str, Path]) -> None:
             project.runner.show(f"run the experiment {project.settings.shown(path)}")
 
 
-def _results(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteResult]:
+def _results(project: Project, run: Run, wanted: dict[str, Path], host: bool = False) -> list[SuiteResult]:
     if not wanted:
         reason = "the project has no experiments: chaos/*.yaml"
         note(f"{NAME}: skipped, {reason}")
         return [SuiteResult(NAME, SKIPPED, reason=reason)]
+    results = [] if host else [_skipped(name) for name, path in wanted.items() if is_about_host(path)]
+    wanted = {name: path for name, path in wanted.items() if name not in {one.name for one in results}}
+    if not wanted:
+        return results
     helper.provide(project)
     active.forget_copies(project, f"{project.stack.project}-{NAME}-")
     stop_on_signals()
     about_deploys = {name: path for name, path in wanted.items() if is_about_deploys(path)}
     others = {name: path for name, path in wanted.items() if name not in about_deploys}
-    results = _on_a_copy(project, run, others) if others else []
+    results += _on_a_copy(project, run, others) if others else []
     for number, (name, path) in enumerate(about_deploys.items(), 1):
         results.append(_on_a_deploy(project, run, name, path, number))
     return results
+
+
+def _skipped(name: str) -> SuiteResult:
+    reason = "all projects of the host feel it; --allow-host where that is meant"
+    note(f"{name}: skipped, {reason}")
+    return SuiteResult(name, SKIPPED, reason=reason)
 
 
 def _on_a_copy(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteResult]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tasks.chaos.plan.injection import PROJECT
 from .starting import Started
 from .support import ROOT, Checkout, docker, free_port, until
 
+NAMES = "DNS:back, DNS:back.test"
 _CONF = """
 events {}
 pid /tmp/nginx.pid;
@@ -22,6 +24,7 @@ http {
     client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
     server { listen 8080; location / { proxy_connect_timeout 3s; proxy_read_timeout 3s; proxy_pass http://back:8081; } }
     server { listen 8081; location / { return 200 served; } }
+    server { listen 8443 ssl; ssl_certificate /run/secrets/cert; ssl_certificate_key /run/secrets/key; }
 }
 """  # noqa: E501
 
@@ -74,6 +77,13 @@ class Chaotic(Checkout):
         found: dict[str, Any] = json.loads(docker("inspect", container))[0]
         return found
 
+    def certificate(self) -> str:
+        """Return what clients of ``back`` get over TLS, as openssl describes it: its names and its last day."""
+        addresses = self.inspected()["NetworkSettings"]["Networks"].values()
+        text = ssl.get_server_certificate((next(iter(addresses))["IPAddress"], 8443), timeout=20)
+        words = ("openssl", "x509", "-noout", "-enddate", "-ext", "subjectAltName")
+        return subprocess.run(words, input=text, capture_output=True, check=True, text=True).stdout
+
     def state(self, name: str = "back") -> str:
         """Return the state of a container."""
         return str(self.inspected(name)["State"]["Status"])
@@ -106,7 +116,8 @@ def make_chaotic(directory: Path, project: str) -> Chaotic:
     nginx = {
         "image": image, "entrypoint": ["nginx", "-c", "/conf/nginx.conf", "-g", "daemon off;"],
         "volumes": ["./conf:/conf:ro"], "networks": ["inside"], "stop_grace_period": "1s", "user": "101:101",
-        "read_only": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp:mode=1777,size=4m"],
+        "read_only": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp:mode=1777,size=4m"], "secrets": ["cert", "key"],
+        "x-slipway": {"reload": {"check": ["nginx", "-t", "-q", "-c", "/conf/nginx.conf"], "secrets": True}},
     }  # fmt: skip
     port = free_port()
     model = {
@@ -122,6 +133,7 @@ def make_chaotic(directory: Path, project: str) -> Chaotic:
             "alone": {**nginx, "networks": ["apart"], "extra_hosts": ["back:127.0.0.1"]},
         },
         "networks": {"inside": {}, "apart": {}},
+        "secrets": {"cert": {"file": "./cert.pem"}, "key": {"file": "./key.pem"}},
         "volumes": {
             "data": {},
             "small": {"driver": "local", "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=4m,mode=1777"}},
@@ -130,6 +142,24 @@ def make_chaotic(directory: Path, project: str) -> Chaotic:
     (directory / "conf").mkdir(parents=True)
     (directory / "envs").mkdir()
     (directory / "conf" / "nginx.conf").write_text(_CONF)
+    key, certificate = directory / "key.pem", directory / "cert.pem"
+    words = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "9",
+        "-subj",
+        "/CN=back",
+        "-addext",
+        f"subjectAltName={NAMES}",
+    ]
+    subprocess.run(
+        ["openssl", *words, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60
+    )
+    key.chmod(0o644)  # nginx is not root here
     (directory / "compose.yaml").write_text(json.dumps(model))
     (directory / "envs" / "base.env").write_text("COMPOSE_FILE=compose.yaml\n")
     (directory / "envs" / "test.env").write_text(f"COMPOSE_PROJECT_NAME={project}\n")

@@ -81,15 +81,23 @@ class RemoteEngine:
         finally:
             self._again("rm /etc/docker/daemon.json")
 
-    def _again(self, script: str) -> None:
-        before = docker("exec", self.container, "cat", "/var/run/docker.pid")
-        docker("exec", self.container, "sh", "-c", script)
+    def process(self) -> str:
+        """Return the number of the daemon's process, "" when none runs."""
+        return docker("exec", self.container, "sh", "-c", "cat /var/run/docker.pid || true")
+
+    def again(self) -> None:
+        """Restart the daemon, and wait until it answers."""
+        before = self.process()
         self.restart()
         deadline = time.monotonic() + 120
-        while docker("exec", self.container, "sh", "-c", "cat /var/run/docker.pid || true") in ("", before):
+        while self.process() in ("", before):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         _wait(self)
+
+    def _again(self, script: str) -> None:
+        docker("exec", self.container, "sh", "-c", script)
+        self.again()
 
     def reach(self, registry: Registry) -> None:
         """Make a registry reachable under the name that the first engine has for it."""

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.chaos.plan.injection import PROJECT
 
-from .chaotic import Chaotic, make_chaotic
+from .chaotic import NAMES, Chaotic, make_chaotic
 from .support import copies, docker, remove, until
 
 TAKES = 180  # seconds
@@ -60,10 +60,15 @@ def test_a_cut_between_two_services_ends_by_itself_though_its_runner_was_killed(
 def test_a_helper_that_is_killed_itself_is_started_again_and_undoes_its_fault(chaotic: Chaotic) -> None:
     chaotic.inject("pause", "--for", "10m")
     assert chaotic.state() == "paused" and chaotic.ask() == 504
-    docker("run", "--rm", "--pid=host", "--cap-add=KILL", "--entrypoint=python3", _helper(chaotic, "pause"), "-c",
-           f"import os; os.kill({chaotic.inspected('pause')['State']['Pid']}, 9)")  # fmt: skip
+    _kill_processes(chaotic, "pause")
     assert chaotic.served(120) < 90, "long before its ten minutes are over"
     assert chaotic.state() == "running"
+
+
+def _kill_processes(chaotic: Chaotic, fault: str) -> None:
+    """Kill the first process of a helper, as the engine's host could."""
+    docker("run", "--rm", "--pid=host", "--cap-add=KILL", "--entrypoint=python3", _helper(chaotic, fault), "-c",
+           f"import os; os.kill({chaotic.inspected(fault)['State']['Pid']}, 9)")  # fmt: skip
 
 
 def _helper(chaotic: Chaotic, fault: str) -> str:
@@ -130,6 +135,22 @@ def test_a_disk_is_full_where_it_has_an_end_and_never_the_engines_own(chaotic: C
     assert "is on the engine's own disk, which all containers share" in said
     assert chaotic.helpers() == []
     assert "is a directory of the host" in chaotic.inject("disk-full", "--path", "/conf", code=3)
+
+
+def test_a_certificate_is_expired_until_its_helper_is_killed_and_nothing_is_written_where_it_comes_from(
+    chaotic: Chaotic,
+) -> None:
+    before, file = chaotic.certificate(), (chaotic.project_dir / "cert.pem").read_bytes()
+    assert NAMES in before and "2024" not in before
+    chaotic.inject("certificate-expired", "--for", "10m")
+    assert "notAfter=Jan  2 00:00:00 2024 GMT" in chaotic.certificate() and NAMES in chaotic.certificate()
+    assert (chaotic.project_dir / "cert.pem").read_bytes() == file
+    _kill_processes(chaotic, "certificate-expired")
+    until(lambda: chaotic.certificate() == before, "it is its own again", 120)
+    assert "at /conf/nginx.conf whose private key" in chaotic.inject(
+        "certificate-expired", "--path", "/conf/nginx.conf", code=3
+    )
+    assert chaotic.certificate() == before
 
 
 def test_memory_is_limited_to_what_is_used_and_afterwards_as_before(chaotic: Chaotic) -> None:

@@ -14,7 +14,7 @@ from . import registries
 from .engines import SHELL, RemoteEngine, build_images, engine, remove_images
 from .registries import Registry, registry
 from .starting import Started
-from .support import Checkout, docker, leftovers, remove, until
+from .support import ROOT, Checkout, docker, leftovers, remove, until
 
 _NUMBERS = itertools.count()
 PASSWORD = "correct-horse-battery"
@@ -54,6 +54,21 @@ def hub(tmp_path: Path, remote: RemoteEngine) -> Iterator[Registry]:
     finally:
         if ids := docker("image", "ls", "-q", "--filter", f"label={registries.LABEL}").split():
             docker("rmi", "--force", *ids, check=False)
+
+
+@pytest.fixture(scope="module")
+def helper(remote: RemoteEngine) -> Iterator[str]:
+    """The image of the helper containers of faults, on the second engine too."""
+    name = f"slipway-test-chaos:{os.getpid()}"
+    words = ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", name]
+    if docker("image", "ls", "-q", "slipway-base/debian:trixie"):
+        words.append("--build-context=debian:trixie-slim=docker-image://slipway-base/debian:trixie")
+    subprocess.run([*words, str(ROOT / "docker_project/chaos/helper")], check=True, capture_output=True, timeout=300)
+    try:
+        remote.load(name)
+        yield name
+    finally:
+        docker("rmi", name, check=False)
 
 
 def write(directory: Path, repository: str, staging: Mapping[str, str], prod: Mapping[str, str]) -> Checkout:
@@ -202,6 +217,60 @@ def test_an_engine_that_restarts_in_the_middle_has_the_earlier_release_serve_aga
     assert remote.docker("exec", web, "cat", "/note") == "one"
     assert remote.docker("ps", "-aq", "--filter", f"label=slipway.lock={checkout.projects[0]}") == ""
     checkout.inv("deploy.down", "--env", "staging")
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_an_engine_is_restarted_as_a_fault_and_its_containers_are_there_again(
+    tmp_path: Path, remote: RemoteEngine, helper: str, supervised: bool
+) -> None:
+    remote.load(SHELL)
+    checkout = write(tmp_path, "", {**remote.tls, "CHAOS_IMAGE": helper}, {})
+    file = checkout.project_dir / "compose.yaml"
+    file.write_text(file.read_text().replace("    init: true\n", "    init: true\n    restart: always\n"))
+    checkout.inv("deploy.staging")
+    other = remote.docker("run", "--detach", "--name=other", SHELL, "sleep", "600")
+    words = ("chaos.inject", "engine-restart", "--env", "staging")
+    before = remote.process()
+    refused = checkout.inv(*words, code=3).stderr
+    assert "the whole host has engine-restart, also other" in refused and "--allow-host" in refused
+    assert remote.process() == before
+    if not supervised:
+        docker("kill", "--signal=STOP", remote.container)  # the loop that would start the engine again
+    try:
+        assert "engine-restart: done" in checkout.inv(*words, "--allow-host").stderr
+        assert remote.process() not in ("", before)
+        until(lambda: serves(checkout, remote) == "one", "the stack serves again")
+        active = checkout.json("chaos.list", "--env", "staging")["active"]
+        assert [(one["fault"], one["target"], one["state"]) for one in active] == [
+            ("engine-restart", "the host", "undone")
+        ]
+        checkout.inv("deploy.down", "--env", "staging")
+        remote.docker("rm", "--force", other)
+    finally:
+        if not supervised:
+            docker("kill", "--signal=CONT", remote.container)
+            remote.again()
+
+
+def test_a_registry_is_away_for_the_engine_until_the_fault_is_undone(
+    tmp_path: Path, hub: Registry, remote: RemoteEngine, helper: str
+) -> None:
+    checkout = write(tmp_path, f"{hub.host}/", {**remote.tls, "CHAOS_IMAGE": helper}, {})
+    image = f"{hub.host}/{checkout.projects[0]}/side:1"
+    docker("build", "-q", "-t", image, str(checkout.project_dir))
+    docker("push", "-q", image)
+    docker("rmi", image)
+    words = ("chaos.inject", "registry-away", "--env", "staging", "--for", "10m", "--allow-host")
+    said = checkout.inv(*words).stderr
+    assert f"the whole host, of {hub.host}; other projects on it: none" in said
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        remote.docker("pull", image)
+    assert "connection refused" in refused.value.stderr
+    remote.docker("kill", f"{checkout.projects[0]}-chaos-registry-away")
+    assert [one["state"] for one in checkout.json("chaos.list", "--env", "staging")["active"]] == ["left"]
+    assert "registry-away in the host: undone" in checkout.inv("chaos.stop", "--env", "staging").stderr
+    remote.docker("pull", image)
+    remote.docker("rmi", image)
 
 
 def test_a_registry_that_goes_away_in_the_middle_leaves_the_earlier_release_serving(

@@ -21,7 +21,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
+
+import certificate_fault
+import host_fault
+from fault_protocol import Fault, FaultError
 
 ENGINE, VOLUME = "/engine.sock", "/volume"
 MARK = Path("/var/tmp/begun")  # noqa: S108 - in the container's own file system, which outlives this program
@@ -34,25 +38,8 @@ _ENDLESS = 1 << 50  # bytes
 _TRIES = 5  # to freeze processes, which the kernel may refuse while one of them is being made
 
 
-class FaultError(Exception):
-    """The fault cannot be made here; the text says why."""
-
-
 class Ended(BaseException):
     """SIGTERM: the fault is to end now."""
-
-
-class Fault(Protocol):
-    """A fault. ``end`` undoes it, also one that was made by half, and may be called twice."""
-
-    def begin(self) -> None:
-        """Make the fault; raises FaultError when that cannot be done."""
-
-    def last(self, seconds: float) -> None:
-        """Let the fault last."""
-
-    def end(self) -> None:
-        """Undo the fault."""
 
 
 # --- Network: rules in the network namespace that this container shares with the target ----------------------------
@@ -420,6 +407,9 @@ def fault(given: argparse.Namespace) -> Fault:
         "cpu": lambda: Cpu(target, kept, given.amount),
         "memory": lambda: Memory(target, kept, int(given.amount)),
         "disk-full": lambda: DiskFull(target, given.inside, int(given.amount)),
+        "certificate-expired": lambda: certificate_fault.Expired(target, given.inside, given.signal),
+        "registry-away": lambda: host_fault.RegistryAway(given.peer, given.mark),
+        "engine-restart": lambda: host_fault.EngineRestart(ENGINE),
     }
     return known[given.fault]()
 
@@ -465,6 +455,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--peer", action="append", default=[])
     parser.add_argument("--target", default="")
     parser.add_argument("--inside", default="")
+    parser.add_argument("--signal", default="")
+    parser.add_argument("--mark", default="")
     given = parser.parse_args(words)
     signal.signal(signal.SIGTERM, _end)
     try:

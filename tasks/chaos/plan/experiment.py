@@ -176,21 +176,34 @@ def check_faults(experiment: Experiment, environment: str, services: Sequence[st
 
     An unknown fault, a service that the project does not have, or another environment than the experiment runs in.
     """
-    for activity in map(experiment.filled, (*experiment.method, *experiment.rollbacks)):
-        if activity["provider"]["type"] != PROCESS:
-            continue
-        argv = words(activity["provider"])
-        if argv[0].rpartition("/")[2] != "inv" or _INJECT not in argv[1:2]:
-            continue
+    for activity, argv in _injections(experiment):
         where = f"{name}: {activity['name']}"
         try:
-            faults.fault(argv[2] if len(argv) > 2 else "")
+            faults.fault(_fault(argv))
         except InputError as error:
             raise InputError(f"{where}: {error.message}", error.hint) from None
         for option, known in (("--service", services), ("--from", services), ("--env", (environment,))):
             for given in _given(argv, option):
                 if given not in known:
                     raise InputError(f"{where}: {option} {given}: not of this run", f"there is {', '.join(known)}")
+
+
+def fault_of_host(experiment: Experiment) -> str:
+    """Return the first fault of an experiment that the whole host has, "" for none; its faults are known ones."""
+    named = (_fault(argv) for _, argv in _injections(experiment))
+    return next((name for name in named if faults.fault(name).of_host), "")
+
+
+def _injections(experiment: Experiment) -> Iterator[tuple[Activity, tuple[str, ...]]]:
+    """Yield the activities that make a fault, each with its command."""
+    for activity in map(experiment.filled, (*experiment.method, *experiment.rollbacks)):
+        argv = words(activity["provider"]) if activity["provider"]["type"] == PROCESS else ("",)
+        if argv[0].rpartition("/")[2] == "inv" and _INJECT in argv[1:2]:
+            yield activity, argv
+
+
+def _fault(argv: Sequence[str]) -> str:
+    return argv[2] if len(argv) > 2 else ""
 
 
 def _given(argv: Sequence[str], option: str) -> Iterator[str]:

@@ -6,7 +6,11 @@ from ...model.record import Record
 from ...model.units import parse_size, show_duration, show_size
 
 NETWORK, ENGINE, PROCESS, DISK, CLUSTER = "network", "engine", "process", "disk", "cluster"
-"""What is reached: a network namespace, the engine, it and its processes, a file system; CLUSTER: only Kubernetes."""
+MOUNTS, HOST_NETWORK, HOST = "mounts", "host network", "host"
+"""What is reached: a network namespace, the engine, it and its processes, a file system; CLUSTER: only Kubernetes.
+
+MOUNTS: the mount namespace of a container. HOST_NETWORK and HOST: what all projects of an engine share.
+"""
 NONE, SHARE, TIME, SIZE = "", "share", "time", "size"
 """What the amount of a fault is."""
 
@@ -25,6 +29,11 @@ class FaultKind(Record):
     amount: str = ""
     between: bool = False
     momentary: bool = False
+
+    @property
+    def of_host(self) -> bool:
+        """Whether the whole host has the fault, and not a service."""
+        return self.reach in (HOST_NETWORK, HOST)
 
 
 _RULES = "the rules are taken out of its network namespace"
@@ -49,6 +58,25 @@ FAULTS = (
     ),
     FaultKind(
         "disk-full", "a file takes the space of a volume, but for some bytes", "the file is removed", DISK, SIZE, "0"
+    ),
+    FaultKind(
+        "certificate-expired",
+        "its TLS certificates are expired ones, and it reads them",
+        "it reads its own again",
+        MOUNTS,
+    ),
+    FaultKind(
+        "registry-away",
+        "connections to the registries of the project's images are refused, for the whole host",
+        "the rules are taken out of the network of the host",
+        HOST_NETWORK,
+    ),
+    FaultKind(
+        "engine-restart",
+        "the engine is stopped and started, with all containers of the host",
+        "it starts again, and containers by their restart policy",
+        HOST,
+        momentary=True,
     ),
     FaultKind("pod-kill", "its Pods are gone at once, without grace", "others are started", CLUSTER, momentary=True),
     FaultKind("drain", "a node of its Pods takes no Pods, and those of the project leave", "it takes Pods", CLUSTER),

@@ -1,5 +1,7 @@
 """Where no fault may be made."""
 
+from collections.abc import Sequence
+
 from ...model.errors import InputError, RefusedError
 from ...model.lock import HeldLock
 from ...model.profile.profile import Profile
@@ -22,6 +24,13 @@ def refuse_production(profile: Profile, allowed: bool) -> None:
         f"{profile.environment} is production{why}: no fault is made there",
         "practise in another environment; if it is meant: --allow-prod",
     )
+
+
+def refuse_host(name: str, others: Sequence[str], allowed: bool) -> None:
+    """Raise RefusedError for a fault that the whole host has unless it is ``allowed``; ``others`` have it too."""
+    if not allowed:
+        felt = f", also {', '.join(others)}" if others else ""
+        raise RefusedError(f"the whole host has {name}{felt}", "on a host that is there for it: --allow-host")
 
 
 def refuse_cluster(profile: Profile) -> None:

@@ -18,6 +18,7 @@ FILE = ROOT / "docker_project" / "chaos" / "helper" / "fault.py"
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program, with its mark in a directory of the test, and told to end by nobody."""
+    monkeypatch.syspath_prepend(str(FILE.parent))
     found = importlib.util.spec_from_file_location("fault", FILE)
     assert found and found.loader
     module = importlib.util.module_from_spec(found)

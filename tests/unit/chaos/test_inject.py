@@ -177,3 +177,42 @@ def test_without_a_registry_the_image_is_built_on_the_stand_in(shop: FakeProject
     shop.world.pulled("slipway-base/debian:trixie", "sha256:debian")
     helper.provide(own)
     assert "--build-context=debian:trixie-slim=docker-image://slipway-base/debian:trixie" in shop.world.asked[-1]
+
+
+def test_what_the_whole_host_has_is_made_only_where_that_is_allowed(shop: FakeProject) -> None:
+    shop.world.boxes.append(container("other-web-1", project="other"))
+    asked = wanted("engine-restart", "", "10s", "", "", "")
+    with pytest.raises(RefusedError, match="the whole host has engine-restart, also other") as refused:
+        inject.run(shop, asked, Allowed(), stay=False)
+    assert refused.value.hint == "on a host that is there for it: --allow-host"
+    assert helpers(shop) == []
+    says(shop.world, "started again", "over")
+    inject.run(shop, asked, Allowed(host=True), stay=False)
+    assert helpers(shop) == ["shop-chaos-engine-restart"]
+
+
+def test_a_fault_of_the_host_that_is_not_undone_is_not_taken_for_one_of_a_container_that_is_gone(
+    shop: FakeProject,
+) -> None:
+    says(shop.world, "started again", "over")
+    inject.run(shop, wanted("engine-restart", "", "10s", "", "", ""), Allowed(host=True), stay=False)
+    shop.world.change(["shop-chaos-engine-restart"], state="exited", exit_code=137)
+    shop.world.fails("docker start shop-chaos-engine-restart", "Error response from daemon: no space left")
+    with pytest.raises(RefusedError, match="engine-restart in the host is not undone"):
+        active.stop(shop)
+
+
+def test_an_engine_that_is_away_by_the_fault_is_waited_for_and_no_other(
+    shop: FakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts, cut = (
+        wanted(name, service, "10s", "", "", "") for name, service in (("engine-restart", ""), ("cut", "web"))
+    )
+
+    def away(_: str) -> None:
+        raise RefusedError("no Docker engine answers", "start it")
+
+    monkeypatch.setattr(shop.engine, "inspect", away)
+    assert inject._look(shop, "helper", restarts) == ([], False)
+    with pytest.raises(RefusedError, match="no Docker engine answers"):
+        inject._look(shop, "helper", cut)

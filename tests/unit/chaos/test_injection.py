@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from support import container
+from support import container, service
 
 from tasks.chaos.plan.faults import amount, fault
-from tasks.chaos.plan.injection import FaultRequest, blast, commands, planned
+from tasks.chaos.plan.injection import FaultRequest, blast, commands, planned, registries
 from tasks.model.engine.facts import Container
 from tasks.model.errors import InputError, RefusedError
 
@@ -110,3 +110,51 @@ def test_the_blast_radius_says_what_where_and_how_it_is_undone() -> None:
         "containers: shop-db-1",
         "undone after 5.0 s, whatever becomes of this process: the rules are taken out of its network namespace",
     )
+
+
+def test_a_certificate_takes_the_mounts_of_its_container_and_the_signal_of_the_service() -> None:
+    [argv] = words("certificate-expired", signal="USR2", path="/etc/tls/web.pem")
+    assert argv[argv.index("helper:1") :] == (
+        *("helper:1", "certificate-expired", "--seconds=5", "--target=id-shop-db-1"),
+        *("--inside=/etc/tls/web.pem", "--signal=USR2"),
+    )
+    assert "--privileged" not in argv and "--network=none" in argv
+    with pytest.raises(RefusedError, match="on which signal db reads its certificate again"):
+        words("certificate-expired")
+
+
+def test_what_the_whole_host_has_is_made_once_and_says_who_has_it_too() -> None:
+    away = FaultRequest(fault("registry-away"), "", 5.0, registries=("registry.example:5000",))
+    found = planned("shop", away, ())
+    [argv] = [command.argv for command in commands(found, "helper:1", "/run/docker.sock", {})]
+    assert {"--name=shop-chaos-registry-away", "--label=slipway.chaos.target=the host", "--network=host"} <= set(argv)
+    assert argv[-2:] == ("--peer=registry.example:5000", "--mark=shop")
+    assert not any("docker.sock" in word for word in argv)
+    assert blast(found, ("other", "third"))[1] == (
+        "the whole host, of registry.example:5000; other projects on it: other, third"
+    )
+    [argv] = [
+        command.argv
+        for command in commands(
+            planned("shop", FaultRequest(fault("engine-restart"), "", 0.0), ()), "helper:1", "/s", {}
+        )
+    ]
+    assert {"--privileged", "--pid=host", "--cgroupns=host"} <= set(argv)
+    assert "--security-opt=no-new-privileges" not in argv, "what it starts is the engine"
+
+
+def test_a_fault_of_the_host_is_not_that_of_a_service_and_needs_a_registry() -> None:
+    with pytest.raises(InputError, match="--service: the whole host has engine-restart"):
+        planned("shop", FaultRequest(fault("engine-restart"), "db", 0.0), ())
+    with pytest.raises(RefusedError, match="no image of shop is from a registry"):
+        planned("shop", FaultRequest(fault("registry-away"), "", 5.0), ())
+
+
+def test_the_registries_of_a_project_are_those_that_its_images_name_and_docker_hub_for_what_is_pulled() -> None:
+    known = (
+        service("web", image="registry.example:5000/shop/web:1", build={"context": "."}),
+        service("api", image="ghcr.io/shop/api:1"),
+        service("db", image="postgres:17"),
+        service("local", image="shop-local", build={"context": "."}),
+    )
+    assert registries(known) == ("ghcr.io:443", "registry-1.docker.io:443", "registry.example:5000")

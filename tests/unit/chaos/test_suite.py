@@ -8,14 +8,14 @@ from fakes import World
 from support import ROOT
 
 from tasks.chaos import suite
-from tasks.chaos.experiment import is_about_deploys, library
+from tasks.chaos.experiment import is_about_deploys, is_about_host, library
 from tasks.chaos.plan.experiment import check_faults, read
 from tasks.host.project import model
 from tasks.host.reports import Run
 from tasks.model.suite import SKIPPED
 
 SAMPLE = library(ROOT / "docker_project")
-ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3"}
+ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3", "COMPOSE_PROJECT_NAME": "slipway-test"}
 
 
 def test_a_project_without_experiments_skips_them_and_starts_nothing(tmp_path: Path) -> None:
@@ -33,12 +33,21 @@ def test_experiments_about_deploys_say_so() -> None:
     assert {name for name, path in SAMPLE.items() if is_about_deploys(path)} == {"deploy-database-slow"}
 
 
+def test_what_the_whole_host_feels_is_skipped_unless_it_is_meant(tmp_path: Path) -> None:
+    assert [name for name, path in SAMPLE.items() if is_about_host(path)] == ["engine-restarted"]
+    project = FakeProject(World(), tmp_path)
+    [result] = suite._results(project, Run("1", tmp_path), {"engine-restarted": SAMPLE["engine-restarted"]})
+    assert (result.outcome, "--allow-host" in result.reason) == (SKIPPED, True)
+    assert project.world.asked == []
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", "extensions: [deploys]", "extensions: {name: slipway, during-deploy: true}"]
 )
 def test_what_is_no_experiment_says_nothing_about_deploys(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
     assert not is_about_deploys(tmp_path / "a.yaml")
+    assert not is_about_host(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
