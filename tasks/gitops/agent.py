@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..deploy import maintenance
 from ..host import lock as host_lock
@@ -15,7 +16,7 @@ from ..model.errors import DeployError, LockLostError, RefusedError, SlipwayErro
 from ..model.lock import AGENT
 from ..model.record import Record
 from ..release import store
-from ..release.plan.release import Release, serving
+from ..release.plan.release import Release, newest_first, serving
 from . import deploys, stored, tell, verify
 from .clone import Clone
 from .configuration import Configuration, configuration
@@ -27,6 +28,9 @@ from .plan.decision import AgentDecision, Healing, Situation, short
 from .plan.ended import DeployEnd
 from .plan.memory import REFUSED, Attempt, Memory
 from .verify import Candidate
+
+if TYPE_CHECKING:
+    from ..kube.live.history import History
 
 SCHEMA = "slipway/gitops.once/v1"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -247,12 +251,14 @@ class Agent:
 
 def releases(project: Project) -> tuple[Release, ...]:
     """Return the releases of an environment, newest first."""
-    if project.clustered:
-        from ..kube.live.cluster import Cluster
-        from ..kube.live.history import History
+    return newest_first(_on_cluster(project).releases) if project.clustered else store.history(project)
 
-        return History(Cluster(project)).releases
-    return store.history(project)
+
+def _on_cluster(project: Project) -> "History":
+    from ..kube.live.cluster import Cluster
+    from ..kube.live.history import History
+
+    return History(Cluster(project))
 
 
 def _busy(project: Project) -> str:
@@ -264,7 +270,7 @@ def _busy(project: Project) -> str:
 def _running(project: Project) -> tuple[bool, bool]:
     """Return whether an environment has containers, and whether its maintenance page is on."""
     if project.clustered:
-        return True, False
+        return not _on_cluster(project).taken_down, False
     containers = project.engine.containers(project.stack.project)
     there = any(not container.oneoff for container in containers)
     return there, bool(there and maintenance.is_on(project, containers))

@@ -147,6 +147,7 @@ def test_a_certificate_is_expired_until_its_helper_is_killed_and_nothing_is_writ
     assert (chaotic.project_dir / "cert.pem").read_bytes() == file
     _kill_processes(chaotic, "certificate-expired")
     until(lambda: chaotic.certificate() == before, "it is its own again", 120)
+    until(lambda: chaotic.active() == {"certificate-expired": "undone"}, "it is over", 60)
     assert "at /conf/nginx.conf whose private key" in chaotic.inject(
         "certificate-expired", "--path", "/conf/nginx.conf", code=3
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from .forge import Repository
 from .lean import CRASHES, Lean
 from .starting import Started
 from .support import docker, until
@@ -20,39 +21,20 @@ from .support import docker, until
 TAKES = 90  # seconds
 
 
-class Forge:
-    """A repository that is pushed to, an author's clone of it, and a server that takes commit statuses."""
+class Forge(Repository):
+    """A repository that is pushed to, and a server that takes commit statuses."""
 
     def __init__(self, directory: Path, author: Lean) -> None:
-        self.bare, self.author, self.key = directory / "shop.git", author, directory / "key"
-        self.signers = directory / "allowed_signers"
+        super().__init__(directory, author.project_dir)
+        self.author = author
         self.statuses: list[tuple[str, str, str]] = []
         self.tokens: set[str] = set()
         self.api = ""
-        words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
-        subprocess.run(words, check=True)
-        public = self.key.with_suffix(".pub").read_text().split()
-        self.signers.write_text(f"ann@example.com {public[0]} {public[1]}\n")
-        subprocess.run(("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare)), check=True)
-        self.git("init", "--quiet", "--initial-branch=main")
-        (author.project_dir / ".gitignore").write_text("*.local.env\nreports/\n")
-        self.git("remote", "add", "origin", str(self.bare))
-
-    def git(self, *words: str) -> str:
-        settings = ("user.name=Ann", "user.email=ann@example.com", "gpg.format=ssh", f"user.signingkey={self.key}")
-        options = [word for setting in settings for word in ("-c", setting)]
-        argv = ["git", "-C", str(self.author.project_dir), *options, *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
 
     def push(self, text: str, signed: bool = True, run: str | None = None) -> str:
         """Commit another version and push it; returns its name."""
         self.author.version(text, *([run] if run else []))
-        self.git("add", "--all")
-        self.git("commit", "--quiet", f"--message={text}", *(["--gpg-sign"] if signed else ["--no-gpg-sign"]))
-        self.git("push", "--quiet", "origin", "HEAD:main")
-        return self.git("rev-parse", "HEAD")
+        return self.push_all(text, signed)
 
     def states(self, commit: str) -> list[tuple[str, str]]:
         """Return the states and descriptions that a commit was given."""

@@ -131,7 +131,7 @@ def prepare(
     source = replace(source, slots=takeover.slots(asked.inventory.live, stack, names, canaries))
     secret = ProjectSecret(asked.cluster, wanted(source), asked.secret(), looking)
     made = _objects(source, secret)
-    objects = (*made.always, *(made.at_install if installs(asked.history) else made.at_upgrade))
+    objects = (*made.always, *(made.at_install if asked.history.taken_down else made.at_upgrade))
     compared = _compared(asked, objects, names)
     state, there = compared.state, asked.inventory.there
     found = rebuilt(difference.differences(state, stack.services), builds.causes if builds else {}, stack, state)
@@ -247,12 +247,6 @@ def _policy(
         moved=moved,
         watched={name: watched_seconds(service, state, settle, moved) for name, service in stack.services.items()},
     )
-
-
-def installs(history: History) -> bool:
-    """Whether helm would install the chart, and not upgrade a release."""
-    newest = max(history.revisions, key=lambda one: one.number, default=None)
-    return newest is None or newest.status == "uninstalled"
 
 
 def chart_files(prepared: ClusterDeploy) -> dict[str, str]:

@@ -172,7 +172,8 @@ def _settled(seen: Situation) -> AgentDecision:
         return _stays_failed(seen, f"{attempt.outcome} at {attempt.at}: {attempt.reason}")
     again = f"inv gitops.resume --env {seen.environment} --again deploys {short(tip)} again"
     if serving is None:
-        return AgentDecision(WAIT, tip, f"{seen.project} has no release any more", again)
+        gone = "has no release any more" if seen.running else "was taken down"
+        return AgentDecision(WAIT, tip, f"{seen.project} {gone}", again, "" if seen.running else "failure")
     same = serving.commit == tip and not serving.of  # a person has deployed the same commit
     if _of_person(seen, serving) and not same:
         back = f" (back to release {serving.of})" if serving.of else f" (commit {short(serving.commit)})"

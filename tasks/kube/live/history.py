@@ -73,6 +73,12 @@ class History:
         return revisions.releases(self.revisions, self.records, self._cluster.place.environment)
 
     @property
+    def taken_down(self) -> bool:
+        """Whether nothing is installed: nothing was yet, or what was has been removed."""
+        newest = max(self.revisions, key=lambda one: one.number, default=None)
+        return newest is None or newest.status == revisions.UNINSTALLED
+
+    @property
     def serving(self) -> Release | None:
         """The release that serves, None when there is none."""
         now = revisions.serving(self.revisions)

@@ -10,7 +10,7 @@ from . import images, labels, secrets
 from .confinement import limits, security
 from .data import configs, environment
 from .mesh import members, routes
-from .mounts import memory, volumes
+from .mounts import memory, proxy_files, volumes
 from .names import of_services
 from .network import ingress, policies, renamed, services
 from .outcome import KeyOutcome, ignored, order, refused
@@ -83,7 +83,10 @@ def translate(source: KubeSource) -> Translation:
         made: tuple[Mapping[str, Any], ...] = (*workload(source, service, called[name], part), *part.objects)
         made = routes.meshed(source, service, made)
         if slot := source.slots.get(name):
-            made = slots.in_slot(made, labels.of_service(source.stack.project, called[name]), slot)
+            selector = labels.of_service(source.stack.project, called[name])
+            made = slots.in_slot(made, selector, slot)
+            if name in proxy_files.backed(source):
+                made = slots.with_former(made, selector, slot)
         objects += [(each, wave) for each in made]
         outcomes += [*part.outcomes, *routes.outcomes(source, service), *_unclaimed(name, source.raw(name), known)]
     _refuse_twins(made for made, _ in objects)

@@ -94,6 +94,35 @@ def test_upstream_files_of_nginx_ask_for_names_once(tmp_path: Path) -> None:
     assert text == UPSTREAM.read_text().replace("app:8000 resolve max_fails=0", "app:8000 max_fails=0")
 
 
+def backed(directory: Path, text: str) -> str:
+    """Return upstream files of nginx on a cluster where ``app`` takes turns in two slots."""
+    image = directory / "upstreams"
+    image.mkdir()
+    (image / "app.conf").write_text(text)
+    proxy = service("edge", image="x", **{"x-slipway": {"proxy": {"kind": "nginx"}}})
+    run(directory, NewDirectory("v", copied=str(image), after=after_copy(proxy, ["app", "other"])))
+    return (directory / "v" / "data" / "app.conf").read_text()
+
+
+def test_nginx_has_the_pods_that_served_before_as_a_backup(tmp_path: Path) -> None:
+    assert "    server app:8000 max_fails=0; server app-former:8000 max_fails=0 backup;\n" in backed(
+        tmp_path, UPSTREAM.read_text()
+    )
+
+
+def test_a_server_with_a_backup_is_never_left_out_and_others_stay_as_they_are(tmp_path: Path) -> None:
+    text = "upstream a {\n  server app max_fails=3 weight=2; # ours\n  server apps:80;\n  server 10.0.0.1:80;\n}\n"
+    assert backed(tmp_path, text) == text.replace(
+        "server app max_fails=3 weight=2;", "server app weight=2 max_fails=0; server app-former max_fails=0 backup;"
+    )
+
+
+@pytest.mark.parametrize("method", ["ip_hash;", "hash $remote_addr consistent;", "random two;"])
+def test_where_nginx_takes_no_backup_there_is_none(tmp_path: Path, method: str) -> None:
+    text = f"upstream a {{\n  {method}\n  server app:80;\n}}\n"
+    assert backed(tmp_path, text) == text
+
+
 def test_upstream_files_of_haproxy_ask_for_names_once(tmp_path: Path) -> None:
     image = tmp_path / "upstreams"
     image.mkdir()

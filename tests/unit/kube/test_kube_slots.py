@@ -74,3 +74,34 @@ def test_a_release_with_a_slot_is_translated_into_it() -> None:
 def test_a_database_has_no_slot() -> None:
     made = objects(release(app={"image": "db", "x-slipway": {"role": "database"}}), "app")
     assert in_slot(made, SELECTOR, GREEN) == made
+
+
+PROXY = {"image": "nginx", "x-slipway": {"proxy": {"kind": "nginx"}}}
+
+
+def services_of(**more: Any) -> dict[str, Any]:
+    app = {"image": "app", "expose": ["8000"], "x-slipway": {"rollout": "blue-green"}, **more}
+    source = replace(release(app=app, edge=PROXY), slots={"app": "blue"})
+    return {each["metadata"]["name"]: each for each in translate(source).objects if each["kind"] == "Service"}
+
+
+def test_behind_nginx_a_second_service_leads_to_what_served_before() -> None:
+    made = services_of()
+    assert made["app"]["spec"]["selector"][SLOT] == "blue"
+    assert made["app-former"]["spec"] == {**made["app"]["spec"], "selector": {**_selector(made), SLOT: "green"}}
+    assert slot_of(made.values(), made["app"]["spec"]["selector"]) == "blue", "it says nothing of who serves"
+    led = leading(made.values(), made["app"]["spec"]["selector"], GREEN)
+    assert [each["spec"]["selector"].get(SLOT) for each in led if each["metadata"]["name"] == "app-former"] == [GREEN]
+
+
+def _selector(made: dict[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in made["app"]["spec"]["selector"].items() if key != SLOT}
+
+
+def test_a_name_that_leads_to_pods_themselves_has_no_service_for_the_former_ones() -> None:
+    assert "app-former" not in services_of(deploy={"endpoint_mode": "dnsrr"})
+
+
+def test_without_nginx_nobody_would_ask_the_former_pods() -> None:
+    source = replace(release(app={"image": "app", "x-slipway": {"rollout": "blue-green"}}), slots={"app": "blue"})
+    assert "app-former" not in {each["metadata"]["name"] for each in translate(source).objects}

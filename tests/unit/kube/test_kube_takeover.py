@@ -7,7 +7,7 @@ from workload_release import objects, release
 
 from tasks.kube.plan import labels
 from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, serving, slots, takeover
-from tasks.kube.plan.workloads.slots import SLOT, in_slot
+from tasks.kube.plan.workloads.slots import SLOT, in_slot, with_former
 
 SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
 
@@ -108,6 +108,18 @@ def test_another_slot_is_no_difference(slot: str) -> None:
     scale: dict[str, Any] = {"scale": {"min": 2, "max": 9}}
     assert aligned(made("green", **scale), made(slot, **scale)) == made(slot, **scale)
     assert SLOT not in str(aligned(made("green"), made()))
+
+
+def test_a_service_for_the_former_pods_leads_to_the_other_slot_and_that_is_no_difference() -> None:
+    def with_it(slot: str, image: str = "app:1") -> tuple[dict[str, Any], ...]:
+        return cast(tuple[dict[str, Any], ...], with_former(made(slot, image), SELECTOR, slot))
+
+    live, wanted = with_it("green"), with_it("blue")
+    assert aligned(wanted, live) == live
+    assert not astray(live, live) and astray(wanted, live) == {"app"}
+    change = takeover(live, with_it("blue", "app:2"))
+    assert [each["spec"]["selector"][SLOT] for each in change.leading_on()] == ["blue", "green"]
+    assert [each["spec"]["selector"][SLOT] for each in change.leading_back()] == ["green", "blue"]
 
 
 def test_what_stands_in_the_other_slot_does_not_serve() -> None:

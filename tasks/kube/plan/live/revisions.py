@@ -20,7 +20,7 @@ RECORD_LABEL = "slipway.dev/release"
 _LARGEST = 900_000  # bytes of a model that is recorded: an object of the API has at most 1 MiB
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 _SERVED = ("deployed", "superseded")
-_REMOVED = "uninstalled"  # helm's word
+UNINSTALLED = "uninstalled"  # helm's word
 REMOVED = "removed"  # the outcome of a release that was taken down
 _BACK = lazy_pattern(r"^Rollback to (?P<revision>\d+)")
 _BESIDE = lazy_pattern(r"^Beside release (?P<revision>\d+):")
@@ -176,7 +176,7 @@ def _outcome(one: Revision, later: Revision | None) -> tuple[str, str]:
         return (ROLLED_BACK if back else FAILED), "it was stopped before it took over"
     if one.status in _SERVED:
         return DEPLOYED, ""
-    if one.status == _REMOVED:
+    if one.status == UNINSTALLED:
         return REMOVED, "taken down"
     if one.pending:
         return FAILED, f"it was stopped before it ended ({one.status})"

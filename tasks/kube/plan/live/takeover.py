@@ -14,7 +14,7 @@ from .. import labels
 from ..mesh.shares import ROUTES
 from ..part import Fields, merged
 from ..workloads.kinds import DEPLOYMENT
-from ..workloads.slots import BLUE, SLOT, slot_of
+from ..workloads.slots import BLUE, SLOT, is_former, other, slot_of
 from .difference import JOB, Raw, key
 
 SERVICE = "Service"
@@ -144,7 +144,8 @@ def aligned(wanted: Iterable[Raw], live: Iterable[Raw]) -> tuple[Raw, ...]:
 def _in_place(made: Raw, before: str, after: str, slot: str) -> Raw:
     """Return an object of a service with the names and labels of the slot that serves."""
     if made["kind"] == SERVICE:
-        return {**made, "spec": _labelled(made["spec"], _label(made), slot)}
+        led_to = other(slot) if is_former(made) else slot
+        return {**made, "spec": _labelled(made["spec"], _label(made), led_to)}
     if made["kind"] not in (DEPLOYMENT, _SCALER):
         return made
     found: dict[str, Any] = _labelled(made, _label(made), slot)

@@ -73,7 +73,7 @@ def _directory(source: KubeSource, service: Service, known: Known, entry: MountE
     return NewDirectory(
         pod_name(known, entry),
         copied=entry.target if copies else "",
-        after=proxy_files.after_copy(service) if of_proxy else "",
+        after=proxy_files.after_copy(service, proxy_files.backed_names(source)) if of_proxy else "",
     )
 
 

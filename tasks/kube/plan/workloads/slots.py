@@ -15,7 +15,7 @@ from ..names import LONGEST
 from ..part import Fields, merged
 from .kinds import DEPLOYMENT
 
-SLOT = "slipway/slot"
+SLOT, FORMER = "slipway/slot", "slipway/former"
 BLUE, GREEN = SLOTS = ("blue", "green")
 
 
@@ -52,6 +52,34 @@ def in_slot_name(name: str, slot: str) -> str:
     return f"{name[: LONGEST - len(slot) - 1].rstrip('-')}-{slot}"
 
 
+def former_name(name: str) -> str:
+    """Return the name of the Service that leads to the Pods of a service in the other slot."""
+    return in_slot_name(name, "former")
+
+
+def with_former(objects: Iterable[Fields], selector: Mapping[str, str], slot: str) -> tuple[Fields, ...]:
+    """Return the objects of a service in a slot, and a Service that leads to its Pods in the other one.
+
+    While new Pods are watched those are what served before, and a proxy asks them where a new one does not answer;
+    otherwise there are none, and the cluster refuses the connection at once. A headless Service has none beside it.
+    """
+    given = tuple(objects)
+    name = selector[labels.SERVICE]
+    found = (each for each in given if _leads(each, selector) and each["metadata"]["name"] == name)
+    return given + tuple(_former(each, name, slot) for each in found if each["spec"].get("clusterIP") != "None")
+
+
+def _former(made: Fields, name: str, slot: str) -> Fields:
+    about = merged({**made["metadata"], "name": former_name(name)}, {"labels": {FORMER: "true"}})
+    chosen = {**made["spec"]["selector"], SLOT: other(slot)}
+    return {**made, "metadata": about, "spec": {**made["spec"], "selector": chosen}}
+
+
+def is_former(made: Fields) -> bool:
+    """Whether an object is a Service that leads to the other slot than the one that serves."""
+    return FORMER in (made["metadata"].get("labels") or {})
+
+
 def leading(objects: Iterable[Fields], selector: Mapping[str, str], slot: str) -> tuple[Fields, ...]:
     """Return objects with the Services of a service leading to a slot, to none in particular where it is ""."""
 
@@ -67,7 +95,7 @@ def _runs(made: Fields, selector: Mapping[str, str]) -> bool:
 
 
 def _leads(made: Fields, selector: Mapping[str, str]) -> bool:
-    if made["kind"] != "Service":
+    if made["kind"] != "Service" or is_former(made):
         return False
     chosen = made["spec"].get("selector") or {}
     return chosen.get(labels.SERVICE) == selector[labels.SERVICE]
