@@ -189,6 +189,9 @@ def _run(stack: Stack, words: Sequence[str], name: str, act: Callable[[Running],
 
 
 def _begins(line: str, name: str) -> bool:
+    """Whether a step begins; a build is told of in the words of the builder."""
+    if name == "build" and line.startswith("building with"):
+        return True
     event = _event(line)
     return event.get("event") == "step-started" and event.get("name") == name
 

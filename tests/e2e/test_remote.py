@@ -245,11 +245,11 @@ def test_an_engine_is_restarted_as_a_fault_and_its_containers_are_there_again(
             ("engine-restart", "the host", "undone")
         ]
         checkout.inv("deploy.down", "--env", "staging")
-        remote.docker("rm", "--force", other)
     finally:
         if not supervised:
             docker("kill", "--signal=CONT", remote.container)
             remote.again()
+        remote.docker("rm", "--force", other)
 
 
 def test_a_registry_is_away_for_the_engine_until_the_fault_is_undone(

@@ -127,8 +127,8 @@ def _process_of(path: str) -> int:
 
 
 def _engines() -> list[int]:
-    numbers = (entry.name for entry in Path("/proc").iterdir())
-    return [int(number) for number in numbers if number.isdigit() and _name(number) == "dockerd"]
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [number for number in numbers if _name(number) == "dockerd" and _runs(number)]
 
 
 def _name(pid: int | str) -> str:
@@ -219,13 +219,29 @@ class _Start:
 
     def _leave_the_container(self) -> None:
         """Go to the control groups of the process: those of this container are emptied when it ends."""
-        wanted = Path(f"/proc/{self._pid}/cgroup").read_text()
-        for line in wanted.splitlines():
-            _, controllers, path = line.split(":", 2)
-            place = Path("/sys/fs/cgroup", controllers.removeprefix("name="), path.lstrip("/"))
-            (place / "cgroup.procs").write_text(str(os.getpid()))
-        if Path("/proc/self/cgroup").read_text() != wanted:
+        mounted = Path(f"/proc/{self._pid}/mountinfo").read_text()
+        groups = Path(f"/proc/{self._pid}/cgroup").read_text().splitlines()
+        wanted = {line: directory for line in groups if (directory := group_of(line, mounted))}
+        for directory in wanted.values():
+            (directory / "cgroup.procs").write_text(str(os.getpid()))
+        if not wanted or not wanted.keys() <= set(Path("/proc/self/cgroup").read_text().splitlines()):
             raise OSError
+
+
+def group_of(line: str, mountinfo: str) -> Path | None:
+    """Return the directory of a control group (a line of /proc/…/cgroup), None where the process has it not mounted.
+
+    In a container a hierarchy may be mounted from the container's own group on.
+    """
+    _, controllers, path = line.split(":", 2)
+    for mount in mountinfo.splitlines():
+        fields, _, about = mount.partition(" - ")
+        root, place = fields.split()[3:5]
+        kind, _, options = about.split(" ", 2)
+        same = kind == "cgroup2" if not controllers else set(controllers.split(",")) <= set(options.split(","))
+        if kind in ("cgroup", "cgroup2") and same and Path(path).is_relative_to(root):
+            return Path(place) / Path(path).relative_to(root)
+    return None
 
 
 def _on_the_host(pid: int, work: Callable[[], None]) -> None:

@@ -67,3 +67,26 @@ def test_a_process_that_has_ended_does_not_run_though_nobody_has_asked_for_its_e
     assert program._until(lambda: not program._runs(ended.pid), 20), "it is a zombie"
     ended.wait()
     assert not program._runs(ended.pid)
+
+
+MOUNTS = """30 25 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro
+31 30 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
+32 30 0:28 /docker/a1 /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate"""
+
+
+@pytest.mark.parametrize(
+    ("line", "directory"),
+    [
+        ("1:name=systemd:/system.slice/docker.service", "/sys/fs/cgroup/systemd/system.slice/docker.service"),
+        ("4:cpu,cpuacct:/docker/a1", "/sys/fs/cgroup/cpu,cpuacct"),
+        ("4:cpuacct,cpu:/docker/a1/inner", "/sys/fs/cgroup/cpu,cpuacct/inner"),
+        ("0::/system.slice", "/sys/fs/cgroup/unified/system.slice"),
+    ],
+)
+def test_a_control_group_is_where_the_engine_finds_it(program: ModuleType, line: str, directory: str) -> None:
+    assert str(program.group_of(line, MOUNTS)) == directory
+
+
+def test_a_control_group_that_is_not_mounted_is_none_that_a_container_could_end(program: ModuleType) -> None:
+    assert program.group_of("4:cpu,cpuacct:/docker/other", MOUNTS) is None

@@ -76,7 +76,7 @@ def test_a_database_has_no_slot() -> None:
     assert in_slot(made, SELECTOR, GREEN) == made
 
 
-PROXY = {"image": "nginx", "x-slipway": {"proxy": {"kind": "nginx"}}}
+PROXY = {"image": "nginx", "x-slipway": {"proxy": {"upstreams": "/etc/nginx/upstreams"}}}
 
 
 def services_of(**more: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from cluster_objects import NAMES, deployment, pod, state
 from support import stack
 
 from tasks.deploy.plan.cluster import watched_seconds
+from tasks.kube.plan.live.pods import coming
 from tasks.kube.plan.live.watching import counts, sick, watched
 
 
@@ -38,6 +39,21 @@ def test_watched_are_the_pods_that_stay_and_have_started() -> None:
     found = [pod("app-1"), leaving, starting, pod("db-0", "db")]
 
     assert [one["metadata"]["name"] for one in watched(found, ["app"], NAMES, {})] == ["app-1"]
+
+
+def not_ready(name: str, since: str, **own: Any) -> dict[str, Any]:
+    """Return a Pod whose container was started at 08:00:05 and has passed its startup check."""
+    made = pod(name, ready=False, **own)
+    made["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": f"2026-11-30T{since}Z"}]
+    return made
+
+
+def test_a_pod_that_has_not_been_ready_yet_is_still_starting() -> None:
+    came, was = not_ready("app-2", "08:00:04"), not_ready("app-1", "08:00:09")
+    assert watched([came, was], ["app"], NAMES, {}) == (was,), "one came meanwhile, the other one was ready"
+    assert coming([came], "app", NAMES) and not coming([was], "app", NAMES)
+    crashed = not_ready("app-3", "08:00:04", restartCount=1)
+    assert watched([crashed], ["app"], NAMES, {}) == (crashed,) and not coming([crashed], "app", NAMES)
 
 
 def test_pods_in_the_slot_before_are_not_watched() -> None:

@@ -97,8 +97,18 @@ def ready(pod: Raw) -> bool:
 
 
 def starting(pod: Raw) -> bool:
-    """Whether a container of a Pod has not started yet, by its startup check."""
-    return state(pod) == "created" or any(not one.get("started", True) for one in _main(pod))
+    """Whether a container of a Pod has not started yet, by its startup check, or the Pod has not been ready yet."""
+    return state(pod) == "created" or any(not one.get("started", True) for one in _main(pod)) or _never_ready(pod)
+
+
+def _never_ready(pod: Raw) -> bool:
+    """Whether a Pod is not ready since before its container was started: its readiness check has yet to pass.
+
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
+    """
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    since = next((one.get("lastTransitionTime") or "" for one in conditions if one.get("type") == "Ready"), "")
+    return bool(since) and not ready(pod) and since <= started(pod)
 
 
 def coming(found: Iterable[Raw], service: str, names: Mapping[str, str]) -> bool:

@@ -24,6 +24,7 @@ from ..workloads.slots import former_name
 # https://docs.haproxy.org/3.0/configuration.html#5.2-resolvers
 _NGINX = r"s/^([[:blank:]]*server[[:blank:]][^;#]*)[[:blank:]]resolve([[:blank:];])/\1\2/"
 _HAPROXY = r"s/[[:blank:]]resolvers[[:blank:]]+[^[:blank:]]+//"
+_BACKED = ("", NGINX)  # without a kind its files have the lines of nginx (docs/proxies.md)
 # With these methods nginx takes no backup. https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
 _NO_BACKUP = r"/^[[:blank:]]*(ip_hash|hash|random)[;[:blank:]]/p"
 _ASKED_ONCE: Mapping[str, str] = {NGINX: _NGINX, "": _NGINX, HAPROXY: _HAPROXY}
@@ -43,7 +44,7 @@ def after_copy(service: Service, backed: Iterable[str] = ()) -> str:
     if expression is None:
         return ""
     edits = [f'sed -E -i {shlex.quote(expression)} "$file"']
-    if names := sorted(backed) if service.slipway.proxy.kind == NGINX else []:
+    if names := sorted(backed) if service.slipway.proxy.kind in _BACKED else []:
         lines = "; ".join(line for name in names for line in _with_backup(name))
         edits.append(f'[ -n "$(sed -nE {shlex.quote(_NO_BACKUP)} "$file")" ] || sed -E -i {shlex.quote(lines)} "$file"')
     return f'for file in "$1"/*; do if [ -f "$file" ]; then {"; ".join(edits)}; fi; done'
@@ -60,7 +61,7 @@ def _with_backup(name: str) -> Iterator[str]:
 def backed(source: KubeSource) -> frozenset[str]:
     """Return the services whose former Pods a proxy of the project asks where new ones do not answer; no mesh's."""
     services = source.stack.services
-    asks = any(one.slipway.proxy.kind == NGINX and one.slipway.proxy.upstreams for one in services.values())
+    asks = any(one.slipway.proxy.kind in _BACKED and one.slipway.proxy.upstreams for one in services.values())
     return frozenset(source.slots) if asks and not source.settings.mesh else frozenset()
 
 
