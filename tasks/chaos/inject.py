@@ -153,6 +153,8 @@ def _begin(project: Project, planned: Injection) -> None:
         with signals_postponed():
             _take_back(project, begun)
         raise
+    if planned.wanted.fault.reach == HOST:
+        _await_end(project, names[0])
     if planned.wanted.fault.momentary:
         note(f"{planned.wanted.fault.name}: done")
     else:
@@ -175,6 +177,16 @@ def _await_effect(project: Project, name: str, target: str, wanted: FaultRequest
         time.sleep(_POLL)
     last = quoted(said[-1]) if said else "it said nothing"
     raise RefusedError(f"{wanted.fault.name} in {target} is not in effect: {last}", "it was taken back")
+
+
+def _await_end(project: Project, name: str) -> None:
+    """Wait until an engine that was restarted has started its helper again, which has nothing to do and ends."""
+    deadline = time.monotonic() + _BEGIN
+    while time.monotonic() < deadline:
+        seen = project.engine.inspect(name)
+        if seen is None or (seen.state == "exited" and seen.exit_code == 0):
+            return
+        time.sleep(_POLL)
 
 
 def _look(project: Project, name: str, wanted: FaultRequest) -> tuple[list[str], bool]:

@@ -77,7 +77,7 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
         if routes := takeover.of_services(objects, ROUTES, names):  # they divide requests where a canary was stopped
             lead(cluster, routes)
             time.sleep(HEARD)
-        lead(cluster, takeover.of_services(objects, takeover.SERVICE, names))
+        lead(cluster, takeover.services_of(objects, names))
     _complete(cluster, objects)
     cluster.run(helm.back(cluster, number, patience))
 

@@ -6,7 +6,7 @@ import pytest
 from workload_release import objects, release
 
 from tasks.kube.plan import labels
-from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, serving, slots, takeover
+from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, services_of, serving, slots, takeover
 from tasks.kube.plan.workloads.slots import SLOT, in_slot, with_former
 
 SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
@@ -119,7 +119,9 @@ def test_a_service_for_the_former_pods_leads_to_the_other_slot_and_that_is_no_di
     assert not astray(live, live) and astray(wanted, live) == {"app"}
     change = takeover(live, with_it("blue", "app:2"))
     assert [each["spec"]["selector"][SLOT] for each in change.leading_on()] == ["blue", "green"]
-    assert [each["spec"]["selector"][SLOT] for each in change.leading_back()] == ["green", "blue"]
+    assert [each["spec"]["selector"][SLOT] for each in change.leading_back()] == ["green"], "they are asked until then"
+    assert services_of(live, {"app"}) == change.leading_back()
+    assert not astray(live, with_former(made("green"), SELECTOR, "blue")), "it leads back with the rest of the release"
 
 
 def test_what_stands_in_the_other_slot_does_not_serve() -> None:

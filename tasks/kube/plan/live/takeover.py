@@ -49,8 +49,11 @@ class Takeover(Record):
         return tuple(each for each in self.after if self._leads(each))
 
     def leading_back(self) -> tuple[Fields, ...]:
-        """Return the Services, and the routes of a mesh, that lead to the Pods of the release that served before."""
-        return tuple(each for each in self.before if self._leads(each))
+        """Return the Services, and the routes of a mesh, that lead to the Pods of the release that served before.
+
+        A Service for former Pods leads there already, and stays so: nginx asks them while nodes hear of the others.
+        """
+        return tuple(each for each in self.before if self._leads(each) and not is_former(each))
 
     def scalers(self) -> tuple[Fields, ...]:
         """Return the autoscalers of the Deployments that take over."""
@@ -110,10 +113,17 @@ def astray(wanted: Iterable[Fields], live: Iterable[Raw]) -> frozenset[str]:
     """Return the services, by their label, that Services lead to other Pods of than objects say."""
     there = {key(each): each for each in live if each["kind"] == SERVICE}
     return frozenset(
-        name
-        for each in wanted
-        if each["kind"] == SERVICE and (name := _label(each)) and _elsewhere(each, there.get(key(each)))
+        name for each in wanted if _serves(each) and (name := _label(each)) and _elsewhere(each, there.get(key(each)))
     )
+
+
+def services_of(objects: Iterable[Fields], names: Collection[str]) -> tuple[Fields, ...]:
+    """Return the Services of some services, by their labels, without those for former Pods."""
+    return tuple(each for each in objects if _serves(each) and _label(each) in names)
+
+
+def _serves(made: Fields) -> bool:
+    return made["kind"] == SERVICE and not is_former(made)
 
 
 def of_services(objects: Iterable[Fields], kind: str, names: Collection[str]) -> tuple[Fields, ...]:
