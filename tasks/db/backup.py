@@ -72,15 +72,22 @@ class Database:
             inside.require_running(self.project, self.service)
             return
         name = self.project.stack.project
-        containers = self.project.engine.containers(name)
-        if not any(
-            container.service == self.service.name and container.state == "running" and not container.oneoff
-            for container in containers
-        ):
+        states = {
+            container.state: container.name
+            for container in self.project.engine.containers(name)
+            if container.service == self.service.name and not container.oneoff
+        }
+        if "running" in states:
+            return
+        environment = self.project.profile.environment
+        if container := states.get("paused"):
             raise RefusedError(
-                f"service {self.service.name} of {name} is not running",
-                f"start it: inv deploy.{self.project.profile.environment}",
+                f"service {self.service.name} of {name} is paused",
+                f"inv chaos.stop --env {environment} ends a fault; else docker unpause {container}",
             )
+        raise RefusedError(
+            f"service {self.service.name} of {name} is not running", f"start it: inv deploy.{environment}"
+        )
 
     def command(self, name: str, scratch: str = "", snapshot: str = "", reason: str = "") -> Command:
         """Return the command that runs a declared command in the container."""
