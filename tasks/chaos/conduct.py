@@ -32,15 +32,35 @@ class Performer(Protocol):
         """Let activities be done again."""
 
 
+class Awaited(Protocol):
+    """The alert that has to fire because of what the method does."""
+
+    def begin(self) -> None:
+        """Count from now on."""
+
+    def await_firing(self) -> None:
+        """Wait until it fires, the first time that it is called."""
+
+    def await_resolved(self) -> None:
+        """Wait until it is resolved, if it has fired."""
+
+    @property
+    def as_it_should(self) -> bool:
+        """Whether it has fired and is resolved, or nothing was asked."""
+
+
 class _AbortedError(Exception):
     """An action of the method failed: the fault was not there, and what follows would prove nothing."""
 
 
 class Conductor:
-    """One run of an experiment. ``journal`` has the shape of Chaos Toolkit's ``journal.json``."""
+    """One run of an experiment. ``journal`` has the shape of Chaos Toolkit's ``journal.json``.
 
-    def __init__(self, experiment: Experiment, performer: Performer) -> None:
-        self._experiment, self._performer = experiment, performer
+    An ``alert`` is waited for twice: until it fires, before the method ends its fault, and until it is resolved.
+    """
+
+    def __init__(self, experiment: Experiment, performer: Performer, alert: Awaited | None = None) -> None:
+        self._experiment, self._performer, self._alert = experiment, performer, alert
         self._began, self._failed = time.monotonic(), False
         self.journal: dict[str, Any] = {
             "chaoslib-version": _VERSION,
@@ -64,6 +84,9 @@ class Conductor:
                 journal["status"] = FAILED
                 return journal
             self._disturb()
+            if self._alert and journal["status"] == COMPLETED:
+                self._alert.await_resolved()
+                journal["deviated"] = journal["deviated"] or not self._alert.as_it_should
         except StoppedError:
             journal["status"] = INTERRUPTED
             raise
@@ -73,6 +96,8 @@ class Conductor:
 
     def _disturb(self) -> None:
         journal = self.journal
+        if self._alert:
+            self._alert.begin()
         try:
             self._method()
             after = journal["steady_states"]["after"] = self._steady()
@@ -131,6 +156,8 @@ class Conductor:
 
         A tolerance counts here too, where Chaos Toolkit looks at none: it is about what clients see during the fault.
         """
+        if self._alert and self._experiment.ends_faults(activity):
+            self._alert.await_firing()
         done = self._perform(activity, self.journal["run"])
         if activity["type"] == "probe":
             if "tolerance" in activity:

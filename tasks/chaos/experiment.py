@@ -16,11 +16,12 @@ from ..host.reports import new_run
 from ..model.errors import CheckError, InputError
 from ..model.quoting import json_text
 from ..model.units import show_duration
-from . import active
+from . import active, alerts
 from .conduct import COMPLETED, FAILED, Conductor
 from .inject import Allowed, checked, others
 from .measure import Measuring
 from .plan import safety
+from .plan.alerts import why_not as why_not_alerted
 from .plan.experiment import PROCESS, Experiment, addresses, check_faults, extension, fault_of_host, read, words
 from .plan.masked import masked
 from .providers import Providers
@@ -74,6 +75,8 @@ def found(project: Project, what: str, variables: Mapping[str, str], python: boo
     document = _document(path, what)
     experiment = read(document, what, {**os.environ, **variables}, python)
     check_faults(experiment, project.profile.environment, tuple(project.stack.services), what)
+    if experiment.alert:
+        alerts.refuse_unknown(project, experiment.alert, what)
     return experiment
 
 
@@ -120,15 +123,24 @@ def surroundings(project: Project) -> dict[str, str]:
 
 
 def conducted(project: Project, experiment: Experiment, variables: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """Carry an experiment out and return its journal, which is written however it ends."""
-    conductor = Conductor(experiment, Providers(variables, str(project.settings.root)))
+    """Carry an experiment out and return its journal, which is written however it ends.
+
+    Where its alert is asked for, its faults last until that fires. Raises RefusedError for one that fires already.
+    """
+    alert = alerts.check(project, experiment.alert) if experiment.alert else None
+    if alert and alert.asked:
+        experiment = experiment.lasting(alerts.LASTS)
+    conductor = Conductor(experiment, Providers(variables, str(project.settings.root)), alert)
     measuring = Measuring(experiment)
     try:
         with measuring:
             return conductor.run()
     finally:
         told = {**measuring.document(), "environment": project.profile.environment}
-        journal = masked({**conductor.journal, "extensions": [told]}, mask_secrets)
+        if alert:
+            told |= {"alert": alert.document(), **({"lasts": alerts.LASTS} if alert.asked else {})}
+        conductor.journal["extensions"] = [told]
+        journal = masked(conductor.journal, mask_secrets)
         path.write_text(f"{json_text(journal, 1)}\n", encoding="utf-8")
 
 
@@ -144,6 +156,7 @@ def summary(journal: Mapping[str, Any]) -> dict[str, Any]:
         "deviated": journal["deviated"],
         "steady_state_met": met,
         "seconds": round(journal["duration"], 2),
+        "alert": extension(journal).get("alert"),
     }
 
 
@@ -153,6 +166,8 @@ def why_not(journal: Mapping[str, Any]) -> str:
         return "the hypothesis is not met before anything was done: the method did not run"
     if journal["status"] != COMPLETED:
         return "an action failed, and the rest of the method was not done"
+    if reason := why_not_alerted(extension(journal).get("alert") or {}):
+        return reason
     return "the hypothesis is not met afterwards, or a probe saw what is not tolerated" if journal["deviated"] else ""
 
 
@@ -165,3 +180,5 @@ def _show(project: Project, experiment: Experiment) -> None:
             provider = experiment.filled(activity)["provider"]
             said = " ".join(words(provider)) if provider["type"] == PROCESS else provider.get("url") or provider["func"]
             project.runner.show(f"{part}: {activity['type']} {activity['name']}: {said}")
+    if experiment.alert:
+        project.runner.show(f"alert: {experiment.alert}: waited for before the fault is ended, where it is monitored")

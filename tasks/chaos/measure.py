@@ -11,7 +11,7 @@ from .plan.experiment import Activity, Experiment
 from .plan.measured import EVERY, Sample
 from .providers import ActivityFailedError, request
 
-_LONGEST = 10.0  # seconds that a request may take; one that a probe gives less time has that
+_LONGEST = 15.0  # seconds that a request may take; one that a probe gives less time has that
 _AT_ONCE = 64  # requests that wait for their answers; while there are so many no further one is sent
 _MOST = 20_000  # samples that are kept: 80 minutes of one probe
 _LAST = 1.0  # seconds for answers that are under way at the end

@@ -32,11 +32,11 @@ class Checks:
         configuration = compose_file.configuration(project)
         directory = configuration / "prometheus"
         written = rules.parse(
-            {**_documents(directory / "rules"), **_documents(generated.directory(project) / "prometheus")}
+            {**documents(directory / "rules"), **documents(generated.directory(project) / "prometheus")}
         )
         self._rules = rules.applicable(written, check.jobs(seen))
         self._all = written
-        self._tests = _documents(directory / "tests")
+        self._tests = documents(directory / "tests")
         self._levels = objectives.of_project(project)
         metrics = (service.slipway.metrics for service in seen.scraped())
         boards = dashboards.applicable(_boards(configuration / "grafana" / "dashboards"), check.jobs(seen))
@@ -104,7 +104,7 @@ def _patiently(checks: Checks, patience: float) -> tuple[Checked, ...]:
     return checked
 
 
-def _documents(directory: Path) -> dict[str, Any]:
+def documents(directory: Path) -> dict[str, Any]:
     """Return the YAML documents of a directory by the names of their files, without their ending."""
     documents: dict[str, Any] = {}
     for path in sorted(directory.glob("*.yml")):

@@ -2,15 +2,18 @@
 
 All lanes of faults (alerts/table.py) begin at the same time. The rules are those that are shipped, with shorter times
 (alerts/quick.py); that none of their alerts is left out is held by tests/unit/monitor/test_planted_faults.py. Alerts on
-objectives are generated, and tried in tests/contract/test_objectives.py.
+objectives are generated, and tried in tests/contract/test_objectives.py. Then experiments of the sample prove the
+alerts that they name, on the same stack.
 """
 
+import json
 import math
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +21,9 @@ from .alerts import load, table
 from .alerts.fault import Fault
 from .alerts.receiver import FIRING, RESOLVED
 from .alerts.stack import Stack, new_name, watched
+from .support import ROOT
 
-TAKES = 150  # seconds: the stack, its monitoring, and the lane that is longest
+TAKES = 240  # seconds: the stack, its monitoring, the lane that is longest, and two experiments
 _FIRES = 120.0  # seconds: a file system has to fill up for one, and a slow machine takes its time
 _RESOLVES = 150.0  # seconds: the longest window, and as much again
 
@@ -74,3 +78,23 @@ def _fault(stack: Stack, fault: Fault) -> list[str]:
         times = f"after {at - planted:.0f} s, resolved after {end - fixed if end else math.nan:.0f} s"
         stack.told.append(f"{one.name} ({one.severity}): {fault.name}: {times}")
     return wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "alert", "seen"),
+    [("proxy-stopped", "NginxDown", (7, 28)), ("database-paused", "ServiceErrors", (503,))],
+)
+def test_an_experiment_proves_the_alert_that_it_names(
+    stack: Stack, name: str, alert: str, seen: tuple[int, ...]
+) -> None:
+    began = time.monotonic()
+    done = stack.sample.json("chaos.run", name, "--env", "staging")
+    journal = json.loads(Path(ROOT, done["journal"]).read_text())
+
+    [told] = journal["extensions"]
+    assert told["alert"] == done["alert"] and (done["alert"]["name"], done["alert"]["not_asked"]) == (alert, None)
+    assert 0 < done["alert"]["fired_after"] < _FIRES and 0 < done["alert"]["resolved_after"] < _RESOLVES
+    assert stack.receiver.times({"alertname": alert, "project": stack.project}, FIRING, began), "somebody is called"
+    assert (done["deviated"], done["steady_state_met"]) == (False, {"before": True, "after": True})
+    assert journal["run"][1]["output"]["status"] in seen, "of curl, and of HTTP"
+    sys.stdout.write(f"{name}: {done['alert']}, {done['seconds']} s in all\n")

@@ -6,6 +6,7 @@ https://chaostoolkit.org/reference/api/experiment/
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...model.errors import InputError, RefusedError
@@ -15,9 +16,11 @@ from . import faults, tolerance
 
 HTTP, PROCESS, PYTHON = "http", "process", "python"
 EXTENSION = "slipway"
+LASTS = "CHAOS_LASTS"
+"""The variable that says how long the fault of an experiment lasts, where it says so: `--for ${lasts}`."""
 _NEEDED = {HTTP: ("url",), PROCESS: ("path",), PYTHON: ("module", "func")}
 _VARIABLE = lazy_pattern(r"\$\{(\w+)\}")
-_INJECT = "chaos.inject"
+_INJECT, _STOP = "chaos.inject", "chaos.stop"
 
 Activity = Mapping[str, Any]
 
@@ -25,7 +28,8 @@ Activity = Mapping[str, Any]
 class Experiment(Record):
     """An experiment; ``document`` is what its file says, ``values`` are those of its variables (``filled``).
 
-    ``during_deploy``: it says that it is about deploys, in `extensions: [{name: slipway, during-deploy: true}]`.
+    ``during_deploy``: it says that it is about deploys, in `extensions: [{name: slipway, during-deploy: true}]`;
+    ``alert`` is the alert that has to fire because of its fault, "" when it names none.
     """
 
     title: str
@@ -35,6 +39,17 @@ class Experiment(Record):
     rollbacks: tuple[Activity, ...]
     values: Mapping[str, Any]
     during_deploy: bool = False
+    alert: str = ""
+
+    def lasting(self, time: str) -> "Experiment":
+        """Return the experiment with faults that last as long as ``time`` says, such as 30m, where they ask LASTS."""
+        asked = _mapping(self.document.get("configuration")).items()
+        longer = {name: time for name, value in asked if _mapping(value).get("key") == LASTS}
+        return replace(self, values={**self.values, **longer})
+
+    def ends_faults(self, activity: Activity) -> bool:
+        """Whether an activity is the action that ends our faults: ``inv chaos.stop``."""
+        return is_stop(self.filled(activity))
 
     def filled(self, activity: Activity) -> Activity:
         """Return an activity with the values of its variables."""
@@ -66,6 +81,7 @@ def read(document: Any, name: str, environment: Mapping[str, str], python: bool 
         rollbacks,
         values,
         bool(extension(document).get("during-deploy")),
+        extension(document).get("alert", ""),
     )
 
 
@@ -98,6 +114,18 @@ def _faults(document: Any) -> Iterator[str]:
         for number, activity in enumerate(activities):
             for line in _of_activity(activity, where.startswith("steady")):
                 yield f"{where}[{number}]: {line}"
+    yield from _of_alert(document)
+
+
+def _of_alert(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the alert that an experiment names: it is waited for until the fault is ended."""
+    alert, method = extension(document).get("alert"), document.get("method")
+    if alert is None:
+        return
+    if not isinstance(alert, str) or not alert:
+        yield "extensions: alert: is the name of an alert"
+    elif isinstance(method, list) and not any(map(is_stop, method)):
+        yield f"extensions: alert: {alert} is waited for before the method ends its fault: it has no {_STOP}"
 
 
 def _of_activity(activity: Any, steady: bool) -> Iterator[str]:
@@ -171,6 +199,27 @@ def words(provider: Mapping[str, Any]) -> tuple[str, ...]:
     return (str(provider["path"]), *(str(word) for word in given if word not in (None, "")))
 
 
+def ours(activity: Any) -> tuple[str, ...]:
+    """Return the command of an activity that runs `inv`, empty for another, and for what is none."""
+    provider = _mapping(_mapping(activity).get("provider"))
+    if provider.get("type") != PROCESS or not isinstance(provider.get("arguments") or [], str | list | Mapping):
+        return ()
+    try:
+        argv = words({"path": "", **provider})
+    except ValueError:  # quotes that are not closed
+        return ()
+    return argv if argv[0].rpartition("/")[2] == "inv" else ()
+
+
+def is_stop(activity: Any) -> bool:
+    """Whether an activity is the action that ends our faults."""
+    return ours(activity)[1:2] == (_STOP,)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def check_faults(experiment: Experiment, environment: str, services: Sequence[str], name: str) -> None:
     """Raise InputError for an action of ours that could not work, before anything is done.
 
@@ -197,8 +246,8 @@ def fault_of_host(experiment: Experiment) -> str:
 def _injections(experiment: Experiment) -> Iterator[tuple[Activity, tuple[str, ...]]]:
     """Yield the activities that make a fault, each with its command."""
     for activity in map(experiment.filled, (*experiment.method, *experiment.rollbacks)):
-        argv = words(activity["provider"]) if activity["provider"]["type"] == PROCESS else ("",)
-        if argv[0].rpartition("/")[2] == "inv" and _INJECT in argv[1:2]:
+        argv = ours(activity)
+        if argv[1:2] == (_INJECT,):
             yield activity, argv
 
 

@@ -78,6 +78,8 @@ def _experiment(one: Timeline, number: int) -> Iterator[str]:
     yield f"<h2>{_safe(one.title) or 'Experiment'}</h2>"
     yield f'<p class="about">{began} UTC · {show_duration(one.seconds)} · {_verdict(one)}</p>'
     yield f"<p>{_safe(one.description)}</p>"
+    if one.alert:
+        yield f"<p>Alert: {_safe(one.alert)}.</p>"
     for index, series in enumerate(one.series):
         yield f"<h3>{_safe(series.probe)}</h3><p>{escape(recovery(series, one.faults))}</p>"
         yield f'<div class="wide">{_drawn(one, series, f"c{number}-{index}")}</div>'

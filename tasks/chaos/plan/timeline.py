@@ -10,7 +10,8 @@ from ...model.errors import InputError
 from ...model.record import Record
 from ...model.units import show_duration
 from . import faults
-from .experiment import PROCESS, extension, filled, words
+from .alerts import sentence
+from .experiment import LASTS, extension, filled, ours
 from .measured import Sample
 
 BEFORE, METHOD, AFTER, ROLLBACK = "hypothesis before", "method", "hypothesis after", "rollback"
@@ -47,7 +48,10 @@ class ProbeSamples(Record):
 
 
 class Timeline(Record):
-    """A run of an experiment; ``start`` is in seconds since the epoch. ``unsent`` requests were not measured."""
+    """A run of an experiment; ``start`` is in seconds since the epoch. ``unsent`` requests were not measured.
+
+    ``alert``: what became of the alert that it names, "" when it names none.
+    """
 
     title: str
     description: str
@@ -59,6 +63,7 @@ class Timeline(Record):
     faults: tuple[FaultSpan, ...]
     series: tuple[ProbeSamples, ...]
     unsent: int = 0
+    alert: str = ""
 
     @property
     def good(self) -> bool:
@@ -83,10 +88,8 @@ def timeline(journal: Any, name: str) -> Timeline:
             f"{name}: is no journal of an experiment", "chaos.run writes one: reports/…/chaos/journal.json"
         )
     experiment, start = journal["experiment"], _moment(journal.get("start"), name)
-    values = {
-        key: value.get("default", f"${{{key}}}") if isinstance(value, Mapping) else value
-        for key, value in _mapping(experiment.get("configuration")).items()
-    }
+    told = extension(journal)
+    values = {key: _value(key, value, told) for key, value in _mapping(experiment.get("configuration")).items()}
     done = list(_activities(journal, values))
     events = tuple(_event(part, activity, one, start) for part, activity, one in done)
     last = max((event.at + event.seconds for event in events), default=0.0)
@@ -96,8 +99,16 @@ def timeline(journal: Any, name: str) -> Timeline:
         _text(experiment.get("title")), _text(experiment.get("description")), _text(journal.get("status")),
         bool(journal.get("deviated")), start, seconds, events,
         _spans([(activity, event) for (_, activity, _), event in zip(done, events, strict=True)], seconds),
-        series, unsent,
+        series, unsent, sentence(_mapping(told["alert"])) if "alert" in told else "",
     )  # fmt: skip
+
+
+def _value(key: str, value: Any, told: Mapping[str, Any]) -> Any:
+    """Return a variable of an experiment: what was chosen for its faults, else its default, else its name."""
+    if not isinstance(value, Mapping):
+        return value
+    chosen = told.get("lasts") if value.get("key") == LASTS else None
+    return chosen or value.get("default", f"${{{key}}}")
 
 
 def _activities(
@@ -150,7 +161,7 @@ def _spans(done: Sequence[tuple[Mapping[str, Any], Event]], seconds: float) -> t
     """Return the faults of ours that were made, until their time was over or an action ended them."""
     spans: list[FaultSpan] = []
     for activity, event in done:
-        argv = _ours(activity)
+        argv = ours(activity)
         options = _options(argv)
         if argv[1:2] == ("chaos.inject",) and event.good and len(argv) > 2:
             begin = event.at + event.seconds
@@ -175,18 +186,6 @@ def lasts(name: str, options: Mapping[str, str]) -> float:
         return 0.0 if faults.fault(name).momentary else faults.duration(options.get("--for", "10s"), "--for")
     except InputError:
         return math.inf
-
-
-def _ours(activity: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the command of an activity that runs `inv`, empty for another."""
-    provider = _mapping(activity.get("provider"))
-    if provider.get("type") != PROCESS or not isinstance(provider.get("arguments") or [], str | list | Mapping):
-        return ()
-    try:
-        argv = words({"path": "", **provider})
-    except ValueError:  # quotes that are not closed
-        return ()
-    return argv if argv[0].rpartition("/")[2] == "inv" else ()
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:

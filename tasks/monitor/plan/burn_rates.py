@@ -36,6 +36,11 @@ def rules(levels: Iterable[ServiceLevel]) -> str:
     return text(groups, "Written by inv monitor.up from the objectives of the project.")
 
 
+def alert_names(levels: Iterable[ServiceLevel]) -> frozenset[str]:
+    """Return the names of the alerts on objectives."""
+    return frozenset(rule.name for level in levels for rule in _alerts(level))
+
+
 def _groups(level: ServiceLevel) -> tuple[RuleGroup, ...]:
     return (
         RuleGroup(f"sloth-slo-sli-recordings-{level.id}", (*map(lambda w: _ratio(level, w), _WINDOWS), _period(level))),

@@ -125,3 +125,51 @@ def test_what_is_in_the_background_goes_on_meanwhile_and_is_waited_for() -> None
     journal = Conductor(experiment(load, activity("do", "action")), played).run()
     assert sorted(one["activity"]["name"] for one in journal["run"]) == ["do", "load"]
     assert not journal["deviated"] and all(one["status"] == "succeeded" for one in journal["run"])
+
+
+def stop(name: str) -> dict[str, Any]:
+    return {"type": "action", "name": name, "provider": {"type": "process", "path": "inv", "arguments": "chaos.stop"}}
+
+
+class Alert:
+    """An alert that notes when it is waited for among what is done."""
+
+    def __init__(self, asked: list[str], fires: bool) -> None:
+        self._asked, self._fires = asked, fires
+
+    def begin(self) -> None:
+        self._asked.append("begin")
+
+    def await_firing(self) -> None:
+        self._asked.append("fires?")
+
+    def await_resolved(self) -> None:
+        self._asked.append("resolved?")
+
+    @property
+    def as_it_should(self) -> bool:
+        return self._fires
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_an_alert_is_waited_for_while_the_fault_is_there_and_when_all_is_undone(fires: bool) -> None:
+    played = Played()
+    method = (activity("do", "action"), activity("look"), stop("end"), activity("after", tolerance=200))
+    journal = Conductor(experiment(*method), played, Alert(played.asked, fires)).run()
+    assert played.asked == [
+        *("steady", "begin", "do", "look", "fires?", "end", "after", "steady"), *("go on", "back", "resolved?"),
+    ]  # fmt: skip
+    assert (journal["status"], journal["deviated"]) == ("completed", not fires)
+
+
+def test_an_alert_is_not_waited_for_where_there_was_no_fault() -> None:
+    played = Played(do=ActivityFailedError("no"))
+    journal = Conductor(experiment(activity("do", "action"), stop("end")), played, Alert(played.asked, True)).run()
+    assert played.asked == ["steady", "begin", "do", "go on", "back"]
+    assert journal["status"] == "aborted"
+
+
+def test_an_alert_that_has_not_fired_is_why_an_experiment_deviated() -> None:
+    document = {"name": "ServiceErrors", "fired_after": None, "resolved_after": None, "not_asked": None}
+    journal = {"status": "completed", "deviated": True, "extensions": [{"name": "slipway", "alert": document}]}
+    assert why_not(journal) == "ServiceErrors has not fired"

@@ -115,5 +115,31 @@ def test_an_experiment_can_say_that_it_is_about_deploys() -> None:
     assert read(about, "cut.yaml", {}).during_deploy
 
 
+STOP = {"type": "action", "name": "end it", "provider": {"type": "process", "path": "inv", "arguments": "chaos.stop"}}
+
+
+def test_an_experiment_names_the_alert_that_has_to_fire_and_ends_its_fault_itself() -> None:
+    named = [{"name": "slipway", "alert": "ServiceErrors"}]
+    experiment = read(document(inject("cut", "--service", "web"), STOP, extensions=named), "cut.yaml", {})
+    assert experiment.alert == "ServiceErrors" and not read(document(), "cut.yaml", {}).alert
+    assert [experiment.ends_faults(activity) for activity in experiment.method] == [False, True]
+    with pytest.raises(
+        InputError, match=r"cut\.yaml: extensions: alert: ServiceErrors is waited for .* no chaos\.stop"
+    ):
+        read(document(inject("cut", "--service", "web"), rollbacks=[STOP], extensions=named), "cut.yaml", {})
+    with pytest.raises(InputError, match=r"cut\.yaml: extensions: alert: is the name of an alert"):
+        read(document(STOP, extensions=[{"name": "slipway", "alert": ["ServiceErrors"]}]), "cut.yaml", {})
+
+
+def test_a_fault_lasts_longer_where_its_alert_is_waited_for() -> None:
+    configuration = {"lasts": {"type": "env", "key": "CHAOS_LASTS", "default": "20s"}, "half": "${lasts}", "n": 5}
+    cut = inject("cut", "--service", "web", "--for", "${lasts}")
+    experiment = read(document(cut, configuration=configuration), "cut.yaml", {})
+    for made, lasts in ((experiment, "20s"), (experiment.lasting("30m"), "30m")):
+        assert words(made.filled(cut)["provider"])[-2:] == ("--for", lasts)
+    assert experiment.lasting("30m").values["n"] == 5
+    assert read(document(cut), "cut.yaml", {}).lasting("30m") == read(document(cut), "cut.yaml", {})
+
+
 def test_an_experiment_is_told_where_the_services_are() -> None:
     assert addresses({"web-api": ("172.18.0.3", "172.19.0.3"), "job": ()}) == {"CHAOS_ADDRESS_WEB_API": "172.18.0.3"}

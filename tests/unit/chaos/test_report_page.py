@@ -84,3 +84,10 @@ def test_several_experiments_have_a_table_of_all() -> None:
 
 def test_a_journal_without_latencies_says_so() -> None:
     assert "The journal has no latencies: chaos.run measures the requests of the hypothesis." in read(journal()).texts
+
+
+def test_it_says_what_became_of_the_alert() -> None:
+    alert = {"name": NASTY, "fired_after": None, "resolved_after": None, "not_asked": "not monitored"}
+    seen = read(journal(extensions=[{"name": "slipway", "alert": alert}]))
+    assert any(text.startswith("Alert: ") and text.endswith(": not asked: not monitored.") for text in seen.texts)
+    assert not any(text.startswith("Alert: ") for text in read(journal()).texts)

@@ -1,5 +1,6 @@
 """test.chaos: which experiments run, and those of the sample."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,15 @@ from support import ROOT
 
 from tasks.chaos import suite
 from tasks.chaos.experiment import is_about_deploys, is_about_host, library
-from tasks.chaos.plan.experiment import check_faults, read
+from tasks.chaos.plan.experiment import check_faults, ours, read, words
 from tasks.host.project import model
 from tasks.host.reports import Run
 from tasks.model.suite import SKIPPED
+from tests.e2e.alerts import quick
 
 SAMPLE = library(ROOT / "docker_project")
 ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3", "COMPOSE_PROJECT_NAME": "slipway-test"}
+RULES = ROOT / "docker_project" / "monitoring" / "prometheus" / "rules"
 
 
 def test_a_project_without_experiments_skips_them_and_starts_nothing(tmp_path: Path) -> None:
@@ -57,3 +60,17 @@ def test_the_experiments_of_the_sample_could_be_run(name: str) -> None:
     during = [activity for activity in experiment.method if activity["type"] == "probe"]
     assert experiment.probes and during and all("tolerance" in activity for activity in during)
     assert [activity["name"] for activity in experiment.rollbacks] == ["end it"]
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLE))
+def test_an_experiment_that_names_an_alert_lets_its_fault_last_until_that_fires(name: str) -> None:
+    experiment = read(model(SAMPLE[name].read_text(encoding="utf-8")), name, ENVIRONMENT)
+    if not experiment.alert:
+        return
+    assert experiment.alert in {alert for alert, _ in quick.alerts(RULES)} | {"SLOBurnRate"}
+    faults = [words(one["provider"]) for one in map(experiment.lasting("30m").filled, experiment.method)
+              if "chaos.inject" in ours(one)]  # fmt: skip
+    assert faults and all(("--for", "30m") in pairwise(argv) for argv in faults)
+    assert {"ServiceErrors", "ServiceReplicasMissing", "NginxDown"} <= {
+        read(model(path.read_text(encoding="utf-8")), one, ENVIRONMENT).alert for one, path in SAMPLE.items()
+    }

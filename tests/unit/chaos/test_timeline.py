@@ -96,3 +96,16 @@ def test_what_is_strange_in_a_journal_stops_nobody(change: dict[str, Any]) -> No
 def test_a_time_that_is_none_is_named() -> None:
     with pytest.raises(InputError, match="'yesterday' is no time"):
         timeline(journal(start="yesterday"), "j")
+
+
+def test_a_fault_that_an_alert_was_waited_for_lasted_as_long_as_the_run_has_chosen() -> None:
+    cut = done(inv("chaos.inject", "cut", "--service", "database", "--for", "${lasts}"), 10, 2)
+    configuration = {"lasts": {"type": "env", "key": "CHAOS_LASTS", "default": "20s"}}
+    told = {"name": "slipway", "lasts": "30s", "alert": {"name": "ServiceErrors", "fired_after": 61.5,
+                                                        "resolved_after": 75.0, "not_asked": None}}  # fmt: skip
+    one = journal(cut, experiment={"title": "T", "configuration": configuration}, extensions=[told])
+    line = timeline(one, "j")
+    assert [(span.begin, span.end) for span in line.faults] == [(12.0, 42.0)]
+    assert line.alert == "ServiceErrors fired after 1 m 2 s, resolved 1 m 15 s after the fault was ended"
+    of_another_tool = timeline({**one, "extensions": []}, "j")
+    assert (of_another_tool.faults[0].end, of_another_tool.alert) == (32.0, "")
