@@ -1,6 +1,7 @@
 """A throw-away environment that was deployed: for experiments about deploys, which a copy of a stack has none of."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 
 from ..gitops.deploys import program
@@ -53,6 +54,8 @@ def deployed(project: Project, name: str) -> Iterator[Project]:
     finally:
         with signals_postponed():
             _forget_releases(project, name)
+            # Deploys make backups before migrations.
+            shutil.rmtree(project.settings.backups_dir / name, ignore_errors=True)
 
 
 def variables(project: Project) -> dict[str, str]:

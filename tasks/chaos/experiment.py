@@ -108,7 +108,7 @@ def is_about_host(path: Path) -> bool:
 
 
 def surroundings(project: Project) -> dict[str, str]:
-    """Return the variables of an experiment: its environment, and where services are on an engine of this machine."""
+    """Return the variables of an experiment: its environment, its files, and where services are on a local engine."""
     known: dict[str, list[str]] = {}
     here = not project.clustered and project.engine.local()
     for container in project.engine.containers(project.stack.project) if here else ():
@@ -118,6 +118,8 @@ def surroundings(project: Project) -> dict[str, str]:
         **process_env(project.settings),
         "SLIPWAY_ENV": project.profile.environment,
         "COMPOSE_PROJECT_NAME": project.stack.project,
+        "CHAOS_COMPOSE_FILE": project.profile.text("COMPOSE_FILE"),
+        "CHAOS_BACKUPS": str(project.settings.backups_dir / project.stack.project),
         **addresses(known),
     }
 

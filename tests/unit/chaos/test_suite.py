@@ -17,7 +17,9 @@ from tasks.model.suite import SKIPPED
 from tests.e2e.alerts import quick
 
 SAMPLE = library(ROOT / "docker_project")
-ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3", "COMPOSE_PROJECT_NAME": "slipway-test"}
+ENVIRONMENT = {"SLIPWAY_ENV": "test", "CHAOS_ADDRESS_NGINX": "172.18.0.3", "COMPOSE_PROJECT_NAME": "shop"} | {
+    "CHAOS_COMPOSE_FILE": "docker-compose.yml", "CHAOS_BACKUPS": "backups/shop",
+}  # fmt: skip
 RULES = ROOT / "docker_project" / "monitoring" / "prometheus" / "rules"
 
 
@@ -33,7 +35,9 @@ def test_the_helper_is_no_experiment() -> None:
 
 
 def test_experiments_about_deploys_say_so() -> None:
-    assert {name for name, path in SAMPLE.items() if is_about_deploys(path)} == {"deploy-database-slow"}
+    assert {name for name, path in SAMPLE.items() if is_about_deploys(path)} >= {
+        *("backup-database-paused", "deploy-database-slow", "migration-database-cut", "rollback-under-loss"),
+    }
 
 
 def test_what_the_whole_host_feels_is_skipped_unless_it_is_meant(tmp_path: Path) -> None:
@@ -56,7 +60,7 @@ def test_what_is_no_experiment_says_nothing_about_deploys(tmp_path: Path, text: 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
 def test_the_experiments_of_the_sample_could_be_run(name: str) -> None:
     experiment = read(model(SAMPLE[name].read_text(encoding="utf-8")), name, ENVIRONMENT)
-    check_faults(experiment, "test", ("app", "database", "nginx"), name)
+    check_faults(experiment, "test", ("app", "database", "migrate", "nginx"), name)
     during = [activity for activity in experiment.method if activity["type"] == "probe"]
     assert experiment.probes and during and all("tolerance" in activity for activity in during)
     assert [activity["name"] for activity in experiment.rollbacks] == ["end it"]
