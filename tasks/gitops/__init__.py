@@ -77,15 +77,27 @@ def install_(c: Context, env: str = "", user: str = "", out: str = "") -> None:
         "env": _ENV,
         "branch": "branch of the repository to write to, which has nothing else",
         "push": "push it, never by force",
+        "oci": "push an OCI artifact to GITOPS_OCI_REPOSITORY instead, signed by SIGN_KEY",
+        "out": "with --oci: directory to write the objects for Flux to",
         "json": _JSON,
     },
     auto_shortflags=False,
 )
-def export_(c: Context, env: str = "", branch: str = "", push: bool = False, json: bool = False) -> None:
-    """Write the Kubernetes objects of an environment into a branch for Argo CD and Flux."""
+def export_(
+    c: Context,
+    env: str = "",
+    branch: str = "",
+    push: bool = False,
+    oci: bool = False,
+    out: str = "",
+    json: bool = False,
+) -> None:
+    """Write the objects of an environment into a branch for Argo CD and Flux, or into a registry."""
     from ..host.project import Project
 
     project = Project(c, env)  # Compose works while the rest is loaded
-    from .export import run
+    from . import artifact, export
+    from .plan.exported import refuse_mixed
 
-    run(project, branch, push, json)
+    refuse_mixed(oci, branch, push, out)
+    artifact.run(project, out, json) if oci else export.run(project, branch, push, json)

@@ -44,7 +44,7 @@ def run(project: Project, name: str, push: bool, json: bool) -> None:
     signing = branch.signing(_key(project))
     about = _about(project, branch, signing)
     branch.refuse_checked_out()
-    _refuse_dirty(project)
+    refuse_dirty(project)
     made = rendered(project)
     if push and not project.runner.dry:
         branch.fetch()
@@ -69,9 +69,7 @@ def _key(project: Project) -> str:
 
 def _about(project: Project, branch: Branch, signing: Signing) -> Exported:
     profile = project.profile
-    namespace, address = profile.text("KUBE_NAMESPACE"), profile.text("GITOPS_REPOSITORY") or branch.address()
-    if not namespace:
-        raise InputError(f"KUBE_NAMESPACE is not set (environment {profile.environment})", "name the namespace")
+    target, address = namespace(project), profile.text("GITOPS_REPOSITORY") or branch.address()
     if "://" not in public(address) and "@" not in address:
         raise InputError(
             "nothing says where the cluster reads the repository: it has no remote, and GITOPS_REPOSITORY is not set",
@@ -84,11 +82,18 @@ def _about(project: Project, branch: Branch, signing: Signing) -> Exported:
             "set GITOPS_SIGNING_KEY_FILE to the file of an SSH key, or let git sign: git config commit.gpgSign true",
         )
     return Exported(
-        profile.environment, project.stack.project, namespace, public(address), branch.name, bool(signed)
+        profile.environment, project.stack.project, target, public(address), branch.name, bool(signed)
     )  # fmt: skip
 
 
-def _refuse_dirty(project: Project) -> None:
+def namespace(project: Project) -> str:
+    """Return the namespace that the objects are for; raises InputError when the profile names none."""
+    if name := project.profile.text("KUBE_NAMESPACE"):
+        return name
+    raise InputError(f"KUBE_NAMESPACE is not set (environment {project.profile.environment})", "name the namespace")
+
+
+def refuse_dirty(project: Project) -> None:
     """Raise RefusedError where the profile deploys only what is committed, and this is not."""
     if not project.profile.flag("REQUIRE_CLEAN"):
         return

@@ -1,9 +1,11 @@
 """Signatures by key, with the real cosign and real registries: only signed images run."""
 
+import io
 import itertools
 import os
 import shutil
 import subprocess
+import tarfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -212,6 +214,54 @@ def test_a_release_that_is_pushed_is_signed_and_can_be_promoted(plain: Registry,
     shop.inv("deploy.next", PUBLISH_RELEASES="true", SIGN_PASSWORD=PASSWORD)
     shop.inv("deploy.prod", PROMOTE_FROM="next")
     assert {image.rpartition(":")[2] for image in shop.running()} == {"prod"}
+
+
+def test_exported_objects_are_an_artifact_that_is_pushed_once_signed_and_kept(
+    plain: Registry, signed: Callable[..., Signed], keys: Path, tmp_path: Path
+) -> None:
+    shop = signed(plain.host)
+    profile = shop.envs_dir / "prod.env"
+    more = f"GITOPS_OCI_REPOSITORY=oci://{plain.host}/deploys\nKUBE_NAMESPACE=shop\n"
+    profile.write_text(f"{profile.read_text().replace('VERIFY_SIGNATURES=true', 'VERIFY_SIGNATURES=false')}{more}")
+    for words in (("add", "-A"), ("commit", "--quiet", "-m", "One"), ("tag", "v1.4.2")):
+        git(shop.project_dir, *words)
+    export, out = ("gitops.export", "--env", "prod", "--oci"), tmp_path / "told"
+    unsigned = shop.json(*export, SIGN_KEY="")
+    repository = f"deploys/{shop.projects[0]}"
+    assert (unsigned["outcome"], unsigned["signed"], unsigned["tags"]) == ("pushed", False, ["prod-1.4.2", "prod"])
+    digests = {plain.digest(f"{repository}:{tag}") for tag in unsigned["tags"]}
+    assert digests == {unsigned["digest"]}
+
+    again = shop.json(*export, "--out", str(out), SIGN_PASSWORD=PASSWORD)
+    assert (again["outcome"], again["signed"], again["digest"]) == ("unchanged", True, unsigned["digest"])
+    cosign("verify", f"--key={keys}/good.pub", "--insecure-ignore-tlog=true", f"{plain.host}/{repository}:prod")
+    source = (out / "flux" / "prod" / "source.yaml").read_text()
+    assert f"url: oci://{plain.host}/{repository}\n" in source and "provider: cosign\n" in source
+
+    manifest = plain.document(repository, "prod")
+    assert manifest["config"]["mediaType"] == "application/vnd.cncf.flux.config.v1+json"
+    assert manifest["annotations"]["org.opencontainers.image.revision"].startswith("sha1:")
+    (layer,) = manifest["layers"]
+    with (
+        urllib.request.urlopen(f"http://{plain.host}/v2/{repository}/blobs/{layer['digest']}", timeout=10) as answer,
+        tarfile.open(fileobj=io.BytesIO(answer.read())) as archive,
+    ):
+        assert {"base/deployment-web.yaml", "overlays/prod/kustomization.yaml"} <= set(archive.getnames())
+        assert again["files"] == len(archive.getnames())
+
+    # A version keeps its content; the next one moves the tag of the environment, and an older one moves it back.
+    refusal = shop.inv(*export, code=3, SIGN_PASSWORD=PASSWORD, IMAGE_TAG="other").stderr
+    assert f"{repository}:prod-1.4.2: the registry has this version with other content" in refusal
+    shop.content("two")
+    git(shop.project_dir, "commit", "--quiet", "--all", "-m", "Two")
+    git(shop.project_dir, "tag", "v1.4.3")
+    second = shop.json(*export, SIGN_PASSWORD=PASSWORD)
+    assert second["outcome"] == "pushed"
+    assert plain.digest(f"{repository}:prod") == second["digest"] != again["digest"]
+    git(shop.project_dir, "checkout", "--quiet", "v1.4.2")
+    back = shop.json(*export, SIGN_PASSWORD=PASSWORD)
+    assert (back["outcome"], back["digest"]) == ("pushed", again["digest"])
+    assert plain.digest(f"{repository}:prod") == again["digest"]
 
 
 def test_a_key_that_cannot_sign_is_one_clear_line_before_anything_is_sent(signed: Callable[..., Signed]) -> None:

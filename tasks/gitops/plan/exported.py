@@ -5,6 +5,7 @@ from typing import Any
 
 from ...kube.manifests.plan.yaml_text import document
 from ...kube.plan.names import label
+from ...model.errors import InputError
 from ...model.record import Record
 
 MARK = "Made by `inv gitops.export`: what is changed here is overwritten."
@@ -14,7 +15,9 @@ Object = Mapping[str, Any]
 class Exported(Record):
     """Where the objects of an environment are to be read from, and where they belong.
 
-    ``address`` is a repository and ``revision`` its branch. ``signed``: its commits have to be signed.
+    ``address`` is a repository and ``revision`` its branch, or (``oci://…``) that of a registry and a tag. ``signed``:
+    its commits have to be signed, or what the tag stands for. ``login`` is the Secret to read a registry with, "" for
+    none; ``plain``: it has no TLS.
     """
 
     environment: str
@@ -23,6 +26,8 @@ class Exported(Record):
     address: str
     revision: str
     signed: bool = False
+    login: str = ""
+    plain: bool = False
 
     @property
     def name(self) -> str:
@@ -49,3 +54,16 @@ def of_environment(environment: str) -> tuple[str, ...]:
 def foreign(files: Mapping[str, str], marks: Sequence[str]) -> tuple[str, ...]:
     """Return the files of a branch that have none of the marks: somebody else has put them there."""
     return tuple(sorted(name for name, content in files.items() if not any(mark in content for mark in marks)))
+
+
+def refuse_mixed(oci: bool, branch: str, push: bool, out: str) -> None:
+    """Raise InputError for options of an export into a branch beside those of one into a registry."""
+    if oci and (branch or push):
+        raise InputError(
+            f"{'--branch' if branch else '--push'} and --oci: an export goes into a branch or into a registry",
+            "leave one of them out; two exports make both",
+        )
+    if out and not oci:
+        raise InputError(
+            "--out: only for --oci", "git show BRANCH:flux/prod/source.yaml has what the branch tells Flux"
+        )

@@ -1,6 +1,7 @@
 """What Flux is told of an environment: a source, and a Kustomization for each wave of its objects.
 
 https://fluxcd.io/flux/components/source/gitrepositories/
+https://fluxcd.io/flux/components/source/ocirepositories/
 https://fluxcd.io/flux/components/kustomize/kustomizations/
 
 Flux applies all that a Kustomization has at once. So where objects come in waves (``depends_on`` with a job), each wave
@@ -17,10 +18,12 @@ from .exported import Exported, Object, text
 from .repository import over_ssh
 
 _NAMESPACE = "flux-system"
+_GIT_SOURCE, _OCI_SOURCE = "GitRepository", "OCIRepository"
 _LOOK, _AGAIN = "1m", "1m"  # how often Flux asks for a new commit, and tries again what has failed
 _COMPARE = "10m"  # how often it compares what is there with what should be
 _LEAST, _MORE = 300, 60  # seconds: for what names no limit of its own, and beyond the longest limit
-_SCHEMES = ("https://", "http://", "ssh://")
+OCI = "oci://"
+_SCHEMES = ("https://", "http://", "ssh://", OCI)
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/: its own name and kind do not count.
 _NOT_HERE = "$patch: delete\napiVersion: v1\nkind: Any\nmetadata:\n  name: any\n"
 # A Job that the cluster removes after a day would be made again, and so run again, each day.
@@ -63,12 +66,25 @@ def _wave(one: Object) -> int:
 
 
 def _source(about: Exported, address: str) -> dict[str, Any]:
+    if address.startswith(OCI):
+        return _object("source.toolkit.fluxcd.io/v1", _OCI_SOURCE, about.name, _registered(about, address))
     spec: dict[str, Any] = {"interval": _LOOK, "url": address, "ref": {"branch": about.revision}}
     if address.startswith("ssh://"):
         spec["secretRef"] = {"name": f"{about.name}-git"}
     if about.signed:
         spec["verify"] = {"mode": "HEAD", "secretRef": {"name": signers(about)}}
-    return _object("source.toolkit.fluxcd.io/v1", "GitRepository", about.name, spec)
+    return _object("source.toolkit.fluxcd.io/v1", _GIT_SOURCE, about.name, spec)
+
+
+def _registered(about: Exported, address: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"interval": _LOOK, "url": address, "ref": {"tag": about.revision}}
+    if about.plain:
+        spec["insecure"] = True
+    if about.login:
+        spec["secretRef"] = {"name": about.login}
+    if about.signed:
+        spec["verify"] = {"provider": "cosign", "secretRef": {"name": signers(about)}}
+    return spec
 
 
 def signers(about: Exported) -> str:
@@ -79,7 +95,7 @@ def signers(about: Exported) -> str:
 def _kustomization(about: Exported, name: str, path: str, seconds: int, before: str) -> dict[str, Any]:
     spec = {
         **({"dependsOn": [{"name": before}]} if before else {}),
-        "sourceRef": {"kind": "GitRepository", "name": about.name},
+        "sourceRef": {"kind": _OCI_SOURCE if about.address.startswith(OCI) else _GIT_SOURCE, "name": about.name},
         "path": f"./{path}",
         "targetNamespace": about.namespace,
         "interval": _COMPARE,

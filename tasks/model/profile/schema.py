@@ -115,7 +115,7 @@ OBJECTS = Type("object names", "names of objects, comma separated", _matches(rf"
 GATEWAY = Type("gateway", "a Gateway as NAME or NAMESPACE/NAME", _matches(rf"(?:{_LABEL}/)?{_LABEL}"))
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 QUANTITY = Type("quantity", "a size such as 10Gi or 512Mi", _matches(r"[1-9][0-9]{0,8}(?:[kMGTP]|[KMGTP]i)?"))
-CHARTS = Type("chart repository", "an OCI repository such as oci://registry.example.com/charts",
+OCI = Type("OCI repository", "an OCI repository such as oci://registry.example.com/charts",
               _matches(r"oci://[^\s/]+(?:/[a-z0-9._/-]+)?"))  # fmt: skip
 # No option, no program (`ext::`), no unauthenticated git://: https://git-scm.com/docs/git-clone#_git_urls
 REPOSITORY = Type("repository", "a repository such as https://git.example.com/shop/shop.git or git@host:shop/shop.git",
@@ -289,7 +289,7 @@ SLIPWAY = (
     Key("HELM_TEST_IMAGE", TEXT, "busybox:1.37",
         "Image with `nc` that asks the services in a `helm test`; the nodes pull it.",
         "registry.example.com/busybox:1"),
-    Key("HELM_REPOSITORY", CHARTS, "", "Where `inv helm.push` puts charts.", "oci://registry.example.com/charts"),
+    Key("HELM_REPOSITORY", OCI, "", "Where `inv helm.push` puts charts.", "oci://registry.example.com/charts"),
     Key("GITOPS_REPOSITORY", REPOSITORY, "", "Repository whose commits `inv gitops.run` deploys.",
         "git@git.example.com:shop/shop.git"),
     Key("GITOPS_BRANCH", BRANCH, "main", "Branch of it that is deployed.", "production"),
@@ -305,6 +305,8 @@ SLIPWAY = (
         "File, the same, with the SSH key that `inv gitops.export` signs its commits with; empty: as git is "
         "configured.",
         "/etc/slipway/deploy_key"),
+    Key("GITOPS_OCI_REPOSITORY", OCI, "", "Where `inv gitops.export --oci` puts the objects.",
+        "oci://registry.example.com/deploys"),
     Key("GITOPS_VERIFY", _choice("commit", "tag"), "commit",
         "What has to be signed: the newest commit of the branch, or the newest version tag on it, which is deployed.",
         "tag"),

@@ -106,6 +106,23 @@ def test_flux_reads_an_address_of_ssh_with_a_key_from_a_secret() -> None:
     assert spec["secretRef"] == {"name": "shop-prod-git"}
 
 
+def test_flux_reads_a_tag_of_a_registry_and_verifies_what_it_stands_for() -> None:
+    about = replace(ABOUT, address="oci://registry.example.com/deploys/shop", revision="prod")
+    made = read(flux.files(about, MIGRATED, OVERLAY))
+    assert made["flux/prod/source.yaml"]["kind"] == "OCIRepository"
+    assert made["flux/prod/source.yaml"]["spec"] == {
+        "interval": "1m",
+        "url": "oci://registry.example.com/deploys/shop",
+        "ref": {"tag": "prod"},
+    }
+    sources = [made[f"flux/prod/shop-prod-{number}.yaml"]["spec"]["sourceRef"] for number in (0, 1, 2)]
+    assert sources == [{"kind": "OCIRepository", "name": "shop-prod"}] * 3
+    more = replace(about, signed=True, login="registry-login", plain=True)
+    spec = read(flux.files(more, MIGRATED, OVERLAY))["flux/prod/source.yaml"]["spec"]
+    assert spec["verify"] == {"provider": "cosign", "secretRef": {"name": "shop-prod-signers"}}
+    assert (spec["secretRef"], spec["insecure"]) == ({"name": "registry-login"}, True)
+
+
 def test_flux_reads_no_directory() -> None:
     assert flux.files(replace(ABOUT, address="file:///srv/shop.git"), MIGRATED, OVERLAY) == {}
 
