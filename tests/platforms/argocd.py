@@ -5,7 +5,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,8 @@ from pathlib import Path
 from tests.cluster.cluster import Cluster
 from tests.cluster.programs import Programs
 from tests.e2e.support import until
+
+from .processes import free_port, listens, process
 
 VERSION = "v3.2.11"  # of later ones a part, gitops-engine, is not published as a module
 MODULE = Path(__file__).with_name("argocd")
@@ -36,7 +37,7 @@ def running(cluster: Cluster, directory: Path) -> Iterator[None]:
     """Let Argo CD work on a cluster as its administrator, in a block; its logs and its files are in a directory."""
     programs = ARGOCD.build()
     _install(cluster)
-    cache, repositories, metrics, more = (_free_port() for _ in range(4))
+    cache, repositories, metrics, more = (free_port() for _ in range(4))
     environment = {
         **_environment(directory),
         "KUBECONFIG": str(_kubeconfig(cluster, directory)),
@@ -57,29 +58,9 @@ def running(cluster: Cluster, directory: Path) -> Iterator[None]:
     }
     with ExitStack() as stack:
         for (name, words), port in zip(commands.items(), (cache, repositories, more), strict=True):
-            stack.enter_context(_process(name, words, environment, directory))
-            until(lambda port=port: _listens(port), f"{name} listens", 60)  # type: ignore[misc]
+            stack.enter_context(process(name, words, {**environment, "ARGOCD_BINARY_NAME": name}, directory))
+            until(lambda port=port: listens(port), f"{name} listens", 60)  # type: ignore[misc]
         yield
-
-
-@contextmanager
-def _process(name: str, words: tuple[str, ...], environment: Mapping[str, str], directory: Path) -> Iterator[None]:
-    """Run a program in a block; it ends with us also when we are killed."""
-    with (directory / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *words],
-            env={**environment, "ARGOCD_BINARY_NAME": name}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _environment(directory: Path) -> dict[str, str]:
@@ -158,16 +139,6 @@ def _kustomize(cluster: Cluster, directory: Path) -> Path:
     )
     path.chmod(0o755)
     return path.parent
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":
