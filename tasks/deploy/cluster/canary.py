@@ -10,8 +10,8 @@ from itertools import zip_longest
 
 from ...host.story.story import current_step
 from ...kube.live.cluster import persistently
-from ...kube.plan.live.takeover import Takeover, of_services, serving
-from ...kube.plan.mesh.shares import ALL, ROUTES, SERVICE, divided, of_both
+from ...kube.plan.live.takeover import Takeover, of_services, routes_of, serving
+from ...kube.plan.mesh.shares import ALL, SERVICE, divided, of_both
 from ...kube.plan.workloads.slots import SLOTS
 from ...model.record import Record
 from ...model.stack.extension import CANARY
@@ -41,7 +41,7 @@ def shares(prepared: ClusterDeploy, taking: Takeover) -> dict[str, CanaryShare]:
     for name, new in after.items():
         service = prepared.stack.services[prepared.names[name]]
         canary, old = service.slipway.canary, before.get(name, "")
-        if service.rollout == CANARY and canary and old in SLOTS and of_services(taking.after, ROUTES, (name,)):
+        if service.rollout == CANARY and canary and old in SLOTS and routes_of(taking.after, (name,)):
             found[name] = CanaryShare(service.name, old, new, canary.weight, canary.every)
     return found
 
@@ -85,6 +85,6 @@ def _divide(
     routes = [
         route
         for name, part in percent.items()
-        for route in divided(of_services(taking.after, ROUTES, (name,)), given[name].old, given[name].new, part)
+        for route in divided(routes_of(taking.after, (name,)), given[name].old, given[name].new, part)
     ]
     persistently(lambda: switch.lead(prepared.cluster, routes))

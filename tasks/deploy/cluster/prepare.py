@@ -18,7 +18,7 @@ from ...kube.live.inventory import ClusterComparison, released
 from ...kube.live.secrets import ProjectSecret
 from ...kube.plan.live import difference, revisions, secret_versions, takeover
 from ...kube.plan.live.difference import ClusterState, Raw, ServiceDifference
-from ...kube.plan.mesh.routes import shared
+from ...kube.plan.mesh.meshes import shared
 from ...kube.plan.names import by_label
 from ...kube.plan.secrets import wanted
 from ...kube.plan.source import KubeSource

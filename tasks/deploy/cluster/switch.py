@@ -24,7 +24,6 @@ from ...kube.plan import labels
 from ...kube.plan.live import autoscalers, difference, helm_record, takeover
 from ...kube.plan.live.difference import Raw, key
 from ...kube.plan.live.takeover import Takeover
-from ...kube.plan.mesh.shares import ROUTES
 from ...kube.plan.part import Fields
 from ...kube.plan.workloads.kinds import DEPLOYMENT
 from . import helm
@@ -74,7 +73,7 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
                 cluster, difference.as_released(gone, cluster.release, cluster.namespace), MANAGER, "bring back Pods"
             )
             _await(cluster, gone, patience)
-        if routes := takeover.of_services(objects, ROUTES, names):  # they divide requests where a canary was stopped
+        if routes := takeover.routes_of(objects, names):  # they divide requests where a canary was stopped
             lead(cluster, routes)
             time.sleep(HEARD)
         lead(cluster, takeover.services_of(objects, names))

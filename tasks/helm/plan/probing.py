@@ -10,6 +10,7 @@ from typing import Any
 from ...kube.manifests.plan.overlays import Object
 from ...kube.manifests.plan.yaml_text import Expression
 from ...kube.plan import labels
+from ...kube.plan.workloads.slots import is_of_one_slot
 
 _SECONDS = 5  # until a service has to answer
 _MOST = 16  # containers of a Pod
@@ -77,7 +78,8 @@ def _container(image: Expression, service: str, port: int) -> dict[str, Any]:
 def _ports(objects: Sequence[Object]) -> Iterator[tuple[str, int]]:
     """Yield the TCP ports at which Services lead to Pods."""
     for one in objects:
-        if one["kind"] == "Service" and one["spec"].get("selector"):
+        # One of the slots may have no Pods.
+        if one["kind"] == "Service" and one["spec"].get("selector") and not is_of_one_slot(one):
             for port in one["spec"].get("ports") or ():
                 if port.get("protocol", "TCP") == "TCP":
                     yield one["metadata"]["name"], int(port["port"])

@@ -24,12 +24,16 @@ KINDS = (
 )
 _SECRET, _SECRETS = "Secret", "secrets"
 _WHERE_WANTED = {
-    "HTTPRoute": "httproutes.gateway.networking.k8s.io",
-    "ServiceAccount": "serviceaccounts",
-    "PeerAuthentication": "peerauthentications.security.istio.io",
-    "AuthorizationPolicy": "authorizationpolicies.security.istio.io",
-    "DestinationRule": "destinationrules.networking.istio.io",
-    "VirtualService": "virtualservices.networking.istio.io",
+    ("gateway.networking.k8s.io", "HTTPRoute"): "httproutes",
+    ("", "ServiceAccount"): "serviceaccounts",
+    ("security.istio.io", "PeerAuthentication"): "peerauthentications",
+    ("security.istio.io", "AuthorizationPolicy"): "authorizationpolicies",
+    ("networking.istio.io", "DestinationRule"): "destinationrules",
+    ("networking.istio.io", "VirtualService"): "virtualservices",
+    ("policy.linkerd.io", "Server"): "servers",
+    ("policy.linkerd.io", "AuthorizationPolicy"): "authorizationpolicies",
+    ("policy.linkerd.io", "MeshTLSAuthentication"): "meshtlsauthentications",
+    ("policy.linkerd.io", "NetworkAuthentication"): "networkauthentications",
 }
 # Without kubectl's own validation, for which it gets the schemas of all kinds: a server-side apply takes no field that
 # the API server does not know. https://kubernetes.io/docs/reference/using-api/server-side-apply/
@@ -104,7 +108,7 @@ class Inventory:
         told = difference.jobs_ran(ClusterState(self._listed, (), hooks, (), names, cluster.release))
         asked = cluster.helm("get", "hooks", cluster.release, f"--revision={revision}")
         ran = self._ask(asked) if revision and not told else None
-        wanted_kinds = {_WHERE_WANTED[str(raw["kind"])] for raw in rendered if raw["kind"] in _WHERE_WANTED}
+        wanted_kinds = {kind for raw in rendered if (kind := _asked_for(raw))}
         more = self._ask(self._list(",".join(sorted(wanted_kinds)))) if wanted_kinds else None
         result = dry[1].result()  # first: until then it does not get the objects
         if not self.there:
@@ -122,6 +126,13 @@ class Inventory:
                 )
             )
         return ClusterComparison(state, tuple(refused), _warnings(result.stderr))
+
+
+def _asked_for(raw: Raw) -> str:
+    """Return how kubectl is asked for a kind that is not on every cluster, "" for one that is."""
+    group = str(raw["apiVersion"]).rpartition("/")[0]
+    plural = _WHERE_WANTED.get((group, str(raw["kind"])), "")
+    return f"{plural}.{group}" if plural and group else plural
 
 
 class ClusterComparison(Record):

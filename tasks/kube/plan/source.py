@@ -11,7 +11,7 @@ from ...model.stack.stack import Stack
 from .mentions import Mentions, mentions
 
 Asked = TypeVar("Asked")
-ISTIO = "istio"
+ISTIO, LINKERD = "istio", "linkerd"
 
 
 class ImageFacts(Record):
@@ -66,8 +66,8 @@ class KubeSettings(Record):
     """What the profile says about the cluster.
 
     ``secret_keys`` are the names of the variables that are secret (SECRET_KEYS). ``node_timeout``: how long a node may
-    not answer until its Pods are started on another one, in seconds; None: as the cluster says. ``mesh`` is ISTIO or
-    ""; ``mesh_ingress``: what leads in from outside is in the mesh as well.
+    not answer until its Pods are started on another one, in seconds; None: as the cluster says. ``mesh`` is ISTIO,
+    LINKERD or ""; ``mesh_ingress``: what leads in from outside is in the mesh as well.
     """
 
     namespace: str = ""

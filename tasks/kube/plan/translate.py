@@ -9,7 +9,7 @@ from ...model.stack.stack import Service
 from . import images, labels, secrets
 from .confinement import limits, security
 from .data import configs, environment
-from .mesh import members, routes
+from .mesh import meshes
 from .mounts import memory, proxy_files, volumes
 from .names import of_services
 from .network import ingress, policies, renamed, services
@@ -61,7 +61,7 @@ def aspects() -> tuple[Aspect, ...]:
         Aspect("policies", policies.KEYS, policies.part),
         Aspect("renamed", renamed.KEYS, renamed.part),
         Aspect("ingress", ingress.KEYS, ingress.part),
-        Aspect("mesh", members.KEYS, members.part),
+        Aspect("mesh", meshes.KEYS, meshes.part),
     )
 
 
@@ -81,14 +81,14 @@ def translate(source: KubeSource) -> Translation:
         part = together(aspect.part(source, service) for aspect in known)
         wave = ordering.wave(source.stack, name)
         made: tuple[Mapping[str, Any], ...] = (*workload(source, service, called[name], part), *part.objects)
-        made = routes.meshed(source, service, made)
+        made = meshes.routed(source, service, made)
         if slot := source.slots.get(name):
             selector = labels.of_service(source.stack.project, called[name])
             made = slots.in_slot(made, selector, slot)
             if name in proxy_files.backed(source):
                 made = slots.with_former(made, selector, slot)
         objects += [(each, wave) for each in made]
-        outcomes += [*part.outcomes, *routes.outcomes(source, service), *_unclaimed(name, source.raw(name), known)]
+        outcomes += [*part.outcomes, *meshes.outcomes(source, service), *_unclaimed(name, source.raw(name), known)]
     _refuse_twins(made for made, _ in objects)
     return Translation(tuple(_labelled(source, ordering.placed(objects))), order(outcomes))
 

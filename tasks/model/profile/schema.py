@@ -281,7 +281,7 @@ SLIPWAY = (
     Key("KUBE_NODE_TIMEOUT", DURATION, "",
         "How long a node may not answer until its Pods are started on another one; empty: as the cluster has it, 5 m.",
         "30s"),
-    Key("MESH", _choice("istio"), "",
+    Key("MESH", _choice("istio", "linkerd"), "",
         "Service mesh of the cluster, whose sidecars carry the traffic of the environment; empty: none.", "istio"),
     Key("MESH_INGRESS", _choice("outside", "mesh"), "outside",
         "Whether what leads in from outside, the controller of the Ingress or the Gateway, is in the mesh as well.",

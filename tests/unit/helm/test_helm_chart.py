@@ -21,6 +21,7 @@ from tasks.kube.manifests.plan.overlays import identity
 from tasks.kube.plan.source import KubeSource
 from tasks.kube.plan.translate import translate
 from tasks.kube.plan.workloads.charts import of_chart
+from tasks.kube.plan.workloads.slots import of_one_slot
 from tasks.model.stack.stack import parse
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -327,7 +328,8 @@ def test_a_test_pod_asks_each_service(tmp_path: Path) -> None:
     peer = {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "shop", "network.slipway/front": "true"}}}
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "web"},
               "spec": {"podSelector": {}, "ingress": [{"from": [peer]}]}}  # fmt: skip
-    path = written(tmp_path, chart(CHART, {"prod": source(service, policy)}, "prod"))
+    slotted = of_one_slot(service, "green")  # of a canary in a mesh: it may have no Pods
+    path = written(tmp_path, chart(CHART, {"prod": source(service, policy, slotted)}, "prod"))
     text = helm("template", "rel", str(path), "--show-only", "templates/tests/services-1.yaml")
     pod = yaml.safe_load(text)
     assert pod["metadata"]["name"] == "rel-test-1"

@@ -39,7 +39,7 @@ def translations(draw: st.DrawFn) -> Made:
     """Return a release and what it becomes; a model that no task accepts is not one."""
     model = json.loads(json.dumps(draw(models())).replace("pLanted", PLANTED))
     images = {name: draw(st.sampled_from(IMAGES)) for name in model["services"]}
-    login, mesh = draw(st.sampled_from([(), ("login",)])), draw(st.sampled_from(["", "istio"]))
+    login, mesh = draw(st.sampled_from([(), ("login",)])), draw(st.sampled_from(["", "istio", "linkerd"]))
     given = KubeSettings(secret_keys=("X_PASSWORD",), pull_secrets=login, mesh=mesh)
     try:
         stack = parse(model)

@@ -7,7 +7,7 @@ from workload_release import objects, release
 
 from tasks.kube.plan import labels
 from tasks.kube.plan.live.takeover import aligned, astray, led, of_services, services_of, serving, slots, takeover
-from tasks.kube.plan.workloads.slots import SLOT, in_slot, with_former
+from tasks.kube.plan.workloads.slots import SLOT, in_slot, of_one_slot, with_former
 
 SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
 
@@ -54,6 +54,31 @@ def test_routes_of_a_mesh_change_hands_with_the_services() -> None:
     assert routes(1) in change.beside(()) and routes(2) not in change.beside(())
     assert change.leading_on()[-1] == routes(2)
     assert change.leading_back()[-1] == routes(1)
+
+
+def test_routes_of_linkerd_change_hands_and_the_services_of_its_slots_stay() -> None:
+    def routes(backend: str, parent: str = "Service") -> dict[str, Any]:
+        spec = {"parentRefs": [{"kind": parent, "name": "app"}], "rules": [{"backendRefs": [{"name": backend}]}]}
+        return {"kind": "HTTPRoute", "metadata": {"name": f"app.{parent}", "labels": SELECTOR}, "spec": spec}
+
+    def release_of(slot: str, image: str, backend: str) -> tuple[dict[str, Any], ...]:
+        found = made(slot, image)
+        service = next(each for each in found if each["kind"] == "Service")
+        slotted = [of_one_slot(service, one) for one in ("blue", "green")]
+        return (*found, routes(backend), routes(backend, "Gateway"), *cast(Any, slotted))
+
+    before, after = release_of("blue", "app:1", "old"), release_of("green", "app:2", "new")
+    change = takeover(before, after)
+    assert routes("old") in change.beside(()) and routes("new") not in change.beside(())
+    assert routes("new", "Gateway") in change.beside(()), "it leads to the Service, from outside"
+    assert routes("new") in change.leading_on() and routes("old") in change.leading_back()
+    slots = {
+        each["metadata"]["name"]: each["spec"]["selector"][SLOT]
+        for each in aligned(after, before)
+        if each["kind"] == "Service"
+    }
+    assert slots == {"app": "blue", "app-blue": "blue", "app-green": "green"}
+    assert astray(after, after) == frozenset()
 
 
 def test_a_canary_that_a_mesh_shares_begins_in_a_slot() -> None:

@@ -11,10 +11,10 @@ from ....model.record import Record
 from ....model.stack.extension import BLUE_GREEN
 from ....model.stack.stack import Stack
 from .. import labels
-from ..mesh.shares import ROUTES
+from ..mesh.shares import is_route
 from ..part import Fields, merged
 from ..workloads.kinds import DEPLOYMENT
-from ..workloads.slots import BLUE, SLOT, is_former, other, slot_of
+from ..workloads.slots import BLUE, SLOT, is_former, is_of_one_slot, other, slot_of
 from .difference import JOB, Raw, key
 
 SERVICE = "Service"
@@ -64,7 +64,7 @@ class Takeover(Record):
         return {name: slot for name, slot in serving(self.after).items() if name in self.moved}
 
     def _leads(self, made: Fields) -> bool:
-        return made["kind"] in (SERVICE, ROUTES) and _label(made) in self.moved
+        return (made["kind"] == SERVICE or is_route(made)) and _label(made) in self.moved
 
     def _is_kept(self, made: Fields) -> bool:
         """Whether an object is one that the Pods of the release before need; a Job would run again."""
@@ -131,6 +131,11 @@ def of_services(objects: Iterable[Fields], kind: str, names: Collection[str]) ->
     return tuple(each for each in objects if each["kind"] == kind and _label(each) in names)
 
 
+def routes_of(objects: Iterable[Fields], names: Collection[str]) -> tuple[Fields, ...]:
+    """Return what leads requests of a mesh to some services, by their labels."""
+    return tuple(each for each in objects if is_route(each) and _label(each) in names)
+
+
 def led(listed: Iterable[Raw]) -> tuple[Raw, ...]:
     """Return objects without the Deployments and Pods of services that are in another slot than the one that serves."""
     objects = tuple(listed)
@@ -153,6 +158,8 @@ def aligned(wanted: Iterable[Raw], live: Iterable[Raw]) -> tuple[Raw, ...]:
 
 def _in_place(made: Raw, before: str, after: str, slot: str) -> Raw:
     """Return an object of a service with the names and labels of the slot that serves."""
+    if is_of_one_slot(made):
+        return made
     if made["kind"] == SERVICE:
         led_to = other(slot) if is_former(made) else slot
         return {**made, "spec": _labelled(made["spec"], _label(made), led_to)}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ....model.lazy_pattern import lazy_pattern
+from ..mesh.shares import is_route
 from .fields import Path
 
 SECRETS = "slipway.dev/secrets"  # annotation of Pods: which state of which secrets they have
@@ -80,7 +81,9 @@ _KINDS: Mapping[str, str] = {
     "PeerAuthentication": "MESH",
     "AuthorizationPolicy": "networks",
     "DestinationRule": "healthcheck",
-    "VirtualService": "healthcheck",
+    "Server": "ports",
+    "MeshTLSAuthentication": "networks",
+    "NetworkAuthentication": "x-slipway ingress",
     "PersistentVolumeClaim": "volumes",
     "HorizontalPodAutoscaler": "x-slipway scale",
     "PodDisruptionBudget": "deploy update_config",
@@ -114,6 +117,8 @@ def causes(raw: Mapping[str, Any], paths: Iterable[Path], hands: Mapping[Path, s
 def word(raw: Mapping[str, Any], path: Path) -> tuple[str, str]:
     """Return the key of the Compose file for a field of an object, and a name below the key, "" for none."""
     kind = str(raw.get("kind", ""))
+    if is_route(raw):
+        return "healthcheck", ""
     if kind in _KINDS:
         return _KINDS[kind], str(raw["metadata"]["name"]) if kind in ("ConfigMap", "PersistentVolumeClaim") else ""
     if path[: len(_RUNS)] == _RUNS:  # of a CronJob

@@ -12,10 +12,11 @@ from typing import Any
 
 from ....model.stack.stack import Service
 from .. import labels
+from ..mesh.control_plane import OPAQUE, REACHED
 from ..names import label
 from ..outcome import KeyOutcome, ignored, inferred, refused, translated
 from ..part import Part
-from ..source import ISTIO, KubeSource
+from ..source import KubeSource
 from .ingress import ingress_port
 from .ports import ContainerPort, container_ports
 
@@ -43,13 +44,6 @@ _DNS: Mapping[str, Any] = {
         {"ipBlock": {"cidr": "169.254.20.10/32"}},
     ],
     "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
-}
-# A sidecar gets its certificate and its configuration there, whatever its namespace and its revision are.
-# https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
-_PILOTS = {"key": "istio", "operator": "In", "values": ["pilot", "istiod"]}
-_ISTIOD: Mapping[str, Any] = {
-    "to": [{"namespaceSelector": {}, "podSelector": {"matchExpressions": [_PILOTS]}}],
-    "ports": [{"port": 15012, "protocol": "TCP"}],
 }
 
 
@@ -115,8 +109,8 @@ def _rules(source: KubeSource, service: Service, networks: tuple[str, ...]) -> d
     if not inner:
         return {"policyTypes": ["Ingress"], "ingress": admitted}
     reached = [{"to": peers}, dict(_DNS)] if peers else []
-    if peers and source.settings.mesh == ISTIO:
-        reached.append(dict(_ISTIOD))
+    if peers and (control_plane := REACHED.get(source.settings.mesh)):
+        reached.append(dict(control_plane))
     return {"policyTypes": ["Ingress", "Egress"], "ingress": admitted, "egress": reached}
 
 
@@ -146,7 +140,10 @@ def admitted_ports(source: KubeSource, service: Service) -> tuple[ContainerPort,
 
 def _open(source: KubeSource, service: Service) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for protocol, number in sorted((port.protocol.upper(), port.number) for port in admitted_ports(source, service)):
+    admitted = {(port.protocol.upper(), port.number) for port in admitted_ports(source, service)}
+    if sidecar := OPAQUE.get(source.settings.mesh):
+        admitted |= {(protocol, sidecar) for protocol, _ in admitted if protocol == "TCP"}
+    for protocol, number in sorted(admitted):
         last = found[-1] if found else {}
         if last.get("protocol") == protocol and number == last.get("endPort", last["port"]) + 1:
             last["endPort"] = number

@@ -31,11 +31,11 @@ _WITHOUT_MEANING = ("priority", "gw_priority", "driver_opts")
 def part(source: KubeSource, service: Service) -> Part:
     """Return the Services of a service and the ports of its container."""
     raw, where = source.raw(service.name), f"services.{service.name}"
-    ports = container_ports(source, service) if _is_asked(source, service, raw) else ()
+    ports = container_ports(source, service) if is_asked(source, service) else ()
     parts = [_mode(raw, where), _ports(service, raw, ports, where), _attachments(raw, where), _links(raw, where)]
     if raw.get("network_mode") in ("none", "host"):
         return together([*parts, _nameless(service, raw["network_mode"], where)])
-    if _is_asked(source, service, raw):
+    if is_asked(source, service):
         parts.append(Part(objects=(_object(source, service, ports, label(service.name)),)))
     return together([*parts, _aliases(source, service, ports), _container_name(source, service, ports)])
 
@@ -54,8 +54,9 @@ def headless(service: Service, ports: tuple[ContainerPort, ...], raw: Mapping[st
     return not 0 < len(ports) <= _MOST_PORTS or own or asked
 
 
-def _is_asked(source: KubeSource, service: Service, raw: Mapping[str, Any]) -> bool:
+def is_asked(source: KubeSource, service: Service) -> bool:
     """Whether others can want to reach a service; nobody asks a job that listens nowhere."""
+    raw = source.raw(service.name)
     said = raw.get("ports") or raw.get("expose") or service.slipway.ingress
     return not source.stack.one_off(service) or bool(said)
 

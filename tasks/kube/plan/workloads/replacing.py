@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ....model.stack.extension import BLUE_GREEN, CANARY, CONTINUE, RECREATE, START_FIRST
 from ....model.stack.stack import Service
-from ..mesh.routes import shared
+from ..mesh.meshes import mesh_of, shared
 from ..mounts.claims import of_its_own
 from ..outcome import KeyOutcome, ignored, inferred, refused, translated
 from ..part import Part
@@ -141,8 +141,8 @@ def _reloaded(key: str, made: str) -> KeyOutcome:
 def _canary(source: KubeSource, service: Service) -> KeyOutcome:
     said = "rollout" if "rollout" in source.raw(service.name)["x-slipway"] else "canary"
     key = f"services.{service.name}.x-slipway.{said}"
-    if shared(source, service):
-        return translated(key, "a Deployment in each slot, and the weights of the VirtualService")
+    if (mesh := mesh_of(source)) and shared(source, service):
+        return translated(key, f"a Deployment in each slot, and the weights of the {mesh.weights}")
     return inferred(key, _UPDATE, "new Pods come one by one: their share of the requests is their share of the Pods")
 
 

@@ -90,12 +90,24 @@ def leading(objects: Iterable[Fields], selector: Mapping[str, str], slot: str) -
     return tuple(led(each) if _leads(each, selector) else each for each in objects)
 
 
+def of_one_slot(made: Fields, slot: str) -> Fields:
+    """Return a Service that leads to one slot of what a Service leads to, whichever of them serves."""
+    about = {**made["metadata"], "name": in_slot_name(made["metadata"]["name"], slot)}
+    selector = {**made["spec"]["selector"], SLOT: slot}
+    return {**made, "metadata": merged(about, {"labels": {SLOT: slot}}), "spec": {**made["spec"], "selector": selector}}
+
+
+def is_of_one_slot(made: Fields) -> bool:
+    """Whether an object is a Service that leads to one slot, whichever of them serves."""
+    return made["kind"] == "Service" and SLOT in (made["metadata"].get("labels") or {})
+
+
 def _runs(made: Fields, selector: Mapping[str, str]) -> bool:
     return bool(made["kind"] == DEPLOYMENT and made["spec"]["selector"]["matchLabels"] == selector)
 
 
 def _leads(made: Fields, selector: Mapping[str, str]) -> bool:
-    if made["kind"] != "Service" or is_former(made):
+    if made["kind"] != "Service" or is_former(made) or is_of_one_slot(made):
         return False
     chosen = made["spec"].get("selector") or {}
     return chosen.get(labels.SERVICE) == selector[labels.SERVICE]
