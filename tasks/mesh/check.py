@@ -6,10 +6,11 @@ from ..kube.live.cluster import Cluster
 from ..kube.plan.names import by_label
 from ..kube.translated import rendered
 from ..model.errors import CheckError, InputError
-from .plan.membership import Membership, memberships
+from .plan import istio, linkerd
+from .plan.membership import Membership
 
 _HEADERS = ("SERVICE", "SIDECARS", "MTLS", "WRONG")
-_KINDS = "pods,peerauthentications.security.istio.io,authorizationpolicies.security.istio.io"
+_CHECKS = {"istio": istio.CHECK, "linkerd": linkerd.CHECK}
 
 
 def run(project: Project, json: bool) -> None:
@@ -18,11 +19,12 @@ def run(project: Project, json: bool) -> None:
     Raises InputError without a mesh, a context or a namespace, RefusedError for a cluster that does not answer.
     """
     environment = project.profile.environment
-    if not project.profile.text("MESH"):
-        raise InputError(f"{environment}: its profile names no mesh", "set MESH=istio, and deploy")
+    mesh = project.profile.text("MESH")
+    if not mesh:
+        raise InputError(f"{environment}: its profile names no mesh", "set MESH to that of the cluster, and deploy")
     cluster = Cluster(project)
-    live = cluster.read("get", _KINDS)["items"]
-    found = memberships(rendered(project).objects, live, by_label(project.stack.services))
+    live = cluster.read("get", ",".join(_CHECKS[mesh].kinds))["items"]
+    found = _CHECKS[mesh].memberships(rendered(project).objects, live, by_label(project.stack.services))
     if json:
         services = [one.document() for one in found]
         emit_json({"schema": "slipway/mesh.check/v1", "environment": environment, "services": services})

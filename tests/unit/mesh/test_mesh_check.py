@@ -14,7 +14,8 @@ from support import ROOT
 
 from tasks.kube.plan.source import KubeSettings
 from tasks.kube.plan.translate import translate
-from tasks.mesh.plan.membership import Membership, memberships
+from tasks.mesh.plan.istio import memberships
+from tasks.mesh.plan.membership import Membership
 from tests import schemas
 
 Raw = dict[str, Any]
