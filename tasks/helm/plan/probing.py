@@ -10,7 +10,7 @@ from typing import Any
 from ...kube.manifests.plan.overlays import Object
 from ...kube.manifests.plan.yaml_text import Expression
 from ...kube.plan import labels
-from ...kube.plan.workloads.slots import is_of_one_slot
+from ...kube.plan.workloads.slots import is_former, is_of_one_slot
 
 _SECONDS = 5  # until a service has to answer
 _MOST = 16  # containers of a Pod
@@ -79,7 +79,7 @@ def _ports(objects: Sequence[Object]) -> Iterator[tuple[str, int]]:
     """Yield the TCP ports at which Services lead to Pods."""
     for one in objects:
         # One of the slots may have no Pods.
-        if one["kind"] == "Service" and one["spec"].get("selector") and not is_of_one_slot(one):
+        if one["kind"] == "Service" and one["spec"].get("selector") and not (is_of_one_slot(one) or is_former(one)):
             for port in one["spec"].get("ports") or ():
                 if port.get("protocol", "TCP") == "TCP":
                     yield one["metadata"]["name"], int(port["port"])
