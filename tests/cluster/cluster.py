@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.e2e.support import until
 
 from . import archive, components
 from .layout import GRACE, Layout, Node
+from .reading import Reader, known
 from .relay import relayed
 from .supervisor import DONE, KILL, READY, START
 
@@ -77,9 +80,14 @@ class Cluster:
     """A running cluster; the first of its nodes has the control plane."""
 
     layout: Layout
-    _supervisor: "subprocess.Popen[str]"
+    _supervisor: "subprocess.Popen[str] | None" = None  # that of a cluster whose nodes may be killed
     _loaded: set[tuple[Node, str]] = field(default_factory=set)  # which node has which image
     _killed: set[str] = field(default_factory=set)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads objects without kubectl."""
+        return Reader(self.layout.server, self.layout.pki)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -102,7 +110,7 @@ class Cluster:
 
     def _tell(self, word: str, name: str) -> None:
         supervisor = self._supervisor
-        assert supervisor.stdin and supervisor.stdout
+        assert supervisor and supervisor.stdin and supervisor.stdout
         supervisor.stdin.write(f"{word} {name}\n")
         supervisor.stdin.flush()
         assert supervisor.stdout.readline().strip() == DONE, f"{word} {name}: the supervisor has said why not"
@@ -152,7 +160,7 @@ class Cluster:
     def load_files(self, name: str, files: Mapping[str, Path | bytes], **config: Any) -> str:
         """Bring an image of a few files to the nodes, and return its name; ``config`` is that of `archive.write`."""
         if any((node, name) not in self._loaded for node in self._running()):
-            file = self.layout.directory / "files.tar"
+            file = self.layout.directory / f"files-{os.getpid()}.tar"
             archive.write(file, name, files, **config)
             self.load_archive(file, name)
             file.unlink()
@@ -174,7 +182,7 @@ class Cluster:
     @contextmanager
     def namespace(self, security: str = "restricted") -> Iterator["Namespace"]:
         """Yield a namespace of its own that enforces a Pod Security level; it is deleted after the block."""
-        name = f"test-{next(_NUMBERS)}"
+        name = f"test-{os.getpid()}-{next(_NUMBERS)}"
         labels = {"pod-security.kubernetes.io/enforce": security, "pod-security.kubernetes.io/warn": security}
         self.kubectl(
             *("apply", "--server-side", "-f", "-"),
@@ -206,6 +214,9 @@ class Namespace:
 
     def get(self, kind: str, name: str = "", **labels: str) -> Any:
         """Return an object, or all of a kind with labels, as the API server has them."""
+        if known(kind):
+            reader = self.cluster.reader
+            return reader.one(self.name, kind, name) if name else reader.all(self.name, kind, labels)
         chosen = [name] if name else []
         if labels:
             chosen = ["-l", ",".join(f"{key}={value}" for key, value in labels.items())]

@@ -1,6 +1,7 @@
 """One cluster for all tests, a namespace for each; nothing is left of them."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.e2e.registries import LABEL, Registry, build_image, registry
 from tests.e2e.support import docker
 
 from . import components
-from .cluster import Cluster, Namespace, started
+from .cluster import Cluster, Namespace
+from .shared import shared
 
 _BUILD = 1800  # seconds that the first test may take, where nothing has been built yet
 
@@ -24,15 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_BUILD))
 
 
+def common(factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of temporary files that all workers of this session have."""
+    mine = factory.getbasetemp()
+    return mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A cluster of one node; where it can not be, its tests are skipped and say why."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of one node, the same in all workers; where it can not be, its tests are skipped and say why."""
     if reason := why_not(CLUSTER_TESTS):
         pytest.skip(reason)
-    with started() as made:
+    with shared(common(tmp_path_factory)) as made:
         yield made
-    assert not made.layout.directory.exists()
-    assert not Path("/sys/class/net", made.layout.link).exists()
 
 
 @pytest.fixture

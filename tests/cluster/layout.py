@@ -8,7 +8,7 @@ PAUSE = "slipway.test/pause:1"
 COMPONENTS = "slipway.test/components:1"
 STORAGE_CLASS = "local"
 GRACE = 50  # seconds, as Kubernetes has it
-VOLUMES = 30  # how many claims all tests together can bind, on all nodes
+VOLUMES = 60  # how many claims all tests together can bind, on all nodes
 
 
 @dataclass(frozen=True)

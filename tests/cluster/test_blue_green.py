@@ -11,6 +11,7 @@ import pytest
 from .cluster import Cluster, until
 from .shop import Shop, killed, made
 
+TAKES = 90
 _PAUSE = 0.02  # seconds between two requests
 _MOST = 60_000  # requests of a test
 SERVE = "mkdir -p /tmp/www && echo VERSION on $$HOSTNAME > /tmp/www/index.html && httpd -p 8080 -h /tmp/www"

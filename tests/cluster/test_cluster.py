@@ -1,11 +1,13 @@
 """The cluster of the tests is a real one: names, health, volumes, policies, security; and nothing is left of it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pods import CASES
@@ -16,13 +18,29 @@ from tests.e2e.support import until
 
 from . import components, groups
 from .cluster import ROOT, Cluster, Namespace, processes
+from .conftest import common
 from .objects import deployment, job, named, only_from, pod, service
 
-TAKES = 120
+TAKES = 70
 
 
 def test_it_is_the_version_that_was_built(cluster: Cluster) -> None:
     assert f'"gitVersion": "{components.version()}"' in cluster.kubectl("version", "-o", "json").stdout
+
+
+def test_what_is_read_without_kubectl_is_what_it_shows(namespace: Namespace) -> None:
+    namespace.apply([named("ConfigMap", "one", data={"a": "b"}), named("ConfigMap", "two"), service("web")])
+    namespace.kubectl("label", "configmap/one", "kept=yes")
+
+    def shown(*words: str) -> Any:
+        return json.loads(namespace.kubectl("get", *words, "-o", "json").stdout)
+
+    assert namespace.get("service", "web") == shown("service", "web")
+    assert namespace.get("services,configmaps") == shown("services,configmaps")["items"]
+    assert namespace.get("configmaps", kept="yes") == shown("configmaps", "-l", "kept=yes")["items"] != []
+    assert namespace.get("pods") == []
+    with pytest.raises(AssertionError, match="services/absent: 404 "):
+        namespace.get("service", "absent")
 
 
 def test_pods_that_are_ready_answer_by_the_name_of_their_service(cluster: Cluster, namespace: Namespace) -> None:
@@ -103,6 +121,31 @@ def test_the_api_server_judges_pods_as_we_do(cluster: Cluster, level: str) -> No
     assert not refused["allowed"]
     assert refused["root"] == (level == RESTRICTED)
     assert refused["privileged"] == (level in (BASELINE, RESTRICTED))
+
+
+_JOIN = """
+import sys
+from pathlib import Path
+from tests.cluster.shared import shared
+with shared(Path(sys.argv[1])) as cluster:
+    print(cluster.layout.directory, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_of_the_session_joins_the_cluster_and_leaves_it(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _JOIN, str(common(tmp_path_factory))],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout
+        assert other.stdout.readline().strip() == str(cluster.layout.directory)
+        other.communicate(timeout=60)
+
+    assert other.returncode == 0
+    assert cluster.kubectl("get", "--raw", "/readyz").stdout == "ok"
 
 
 _HOLD = """

@@ -18,7 +18,7 @@ from tests.e2e.support import until
 from .cluster import Cluster, Namespace
 from .objects import named
 
-TAKES = 60
+TAKES = 25
 IMAGE = "slipway.test/data:1"
 TOKEN, TEXT, LOGO = b"\x00token\xff\n\n", "a\n\n  b: $X\n", bytes(range(256))
 _APPLETS = "cat chmod cp df env id ls mkdir mv rm sed sh sha256sum sleep stat test touch"

@@ -21,6 +21,7 @@ from .objects import named
 from .outage import kill_all
 from .shop import USER, Shop, killed, made
 
+TAKES = 400
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}, "storageClassName": "none"}
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tasks.setup.check import why_not
+from tasks.setup.plan.check import CLUSTER_TESTS
 from tests.e2e.support import ROOT, docker, until
 
-from .cluster import Cluster
+from .cluster import Cluster, started
 from .shop import Shop, killed, made
 
-TAKES = 30
+TAKES = 90
 HELPER = ROOT / "docker_project" / "chaos" / "helper"
 
 
@@ -25,6 +27,15 @@ def helper_image() -> str:
         base = ["--build-context=debian:trixie-slim=docker-image://slipway-base/debian:trixie"] if local else []
         docker("build", "--quiet", f"--tag={name}", *base, str(HELPER))
     return name
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of these tests: while its node is drained no Pod of others could start."""
+    if reason := why_not(CLUSTER_TESTS):
+        pytest.skip(reason)
+    with started() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

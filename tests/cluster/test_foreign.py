@@ -11,7 +11,7 @@ from tests.e2e.support import docker, until
 from .cluster import APP, Cluster
 from .foreign import Foreign
 
-TAKES = 60
+TAKES = 75
 # No health check, a signal of its own, sources mounted over the image that has them, a password in a file, data.
 FILES = {
     "compose.yaml": f"""services:

@@ -14,6 +14,7 @@ from .test_kube_check import WEB, Make, project
 
 __all__ = ["project"]
 
+TAKES = 100
 CHECKED = """    healthcheck:
       test: [CMD, wget, -q, -O, /dev/null, "http://127.0.0.1:8080/"]
       interval: 1s

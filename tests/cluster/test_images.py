@@ -14,7 +14,7 @@ from tests.e2e.support import docker
 from .cluster import Cluster
 from .released import Released, made
 
-TAKES = 120
+TAKES = 250
 
 
 @pytest.fixture(scope="module")

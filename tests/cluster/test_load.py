@@ -12,7 +12,7 @@ from tests.e2e.registries import Registry
 from .cluster import Cluster, until
 from .released import Released, made
 
-TAKES = 90
+TAKES = 70
 
 
 @pytest.fixture(scope="module")

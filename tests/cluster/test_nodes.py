@@ -15,7 +15,7 @@ from .cluster import Cluster, processes, started
 from .objects import named, pod
 from .shop import Shop, made
 
-TAKES = 60
+TAKES = 100
 RATE = 100.0  # requests a second
 
 

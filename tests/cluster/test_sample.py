@@ -17,7 +17,7 @@ from tests.e2e.support import NOT_COPIED, ROOT, Sample, make_sample, remove, unt
 
 from .cluster import Cluster, Namespace
 
-TAKES = 180
+TAKES = 60
 _SECRETS = {"database_password": "secrets", "tls.crt": "tls", "tls.key": "tls"}
 
 

@@ -9,7 +9,7 @@ from .cluster import Cluster
 from .week import SHORT
 from .week_stack import standing
 
-TAKES = 120
+TAKES = 200
 RATE = 60.0  # requests a second
 
 

@@ -34,12 +34,11 @@ CLUSTER_TESTS = "cluster"
 SLOWEST = 20  # number of tests that are listed at the end
 _TOLD = 8  # lines of a failure that are repeated at the end
 # A file's tests share a stack, so a file stays with one process. In the order of tests/conftest.py: longest first.
-# Three for two cores: with two a fifth of the CPU was idle, since tests wait for containers.
+# Three for two cores: with two a fifth of the CPU was idle, since tests wait for containers, on a cluster for Pods.
 _SPREAD = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 # The weeks of all four stacks in parallel: with two at a time half of the CPU of two cores was idle.
 _BY_STACK = ("--numprocesses=4", "--maxschedchunk=1")
-# Files that share nothing; what the tests of a file share, such as a .venv, is made once. Each process has a cluster of
-# its own.
+# Files that share nothing; what the tests of a file share, such as a .venv, is made once.
 _BY_FILE = ("--numprocesses=2", "--dist=loadfile")
 # Tests that share nothing.
 _PAIR = ("--numprocesses=2", "--dist=worksteal")
@@ -81,7 +80,7 @@ def steps(root: str, dockerfiles: Sequence[str], reports: str) -> tuple[CheckSte
         tests("unit", *_PAIR),
         tests("model", *_PAIR),
         # What it needs is built since setup began, and is waited for: the tests below have the machine for themselves.
-        tests("cluster", *_BY_FILE, fast=False, needs=CLUSTER_TESTS),
+        tests("cluster", *_SPREAD, fast=False, needs=CLUSTER_TESTS),
         tests("contract", *_BY_FILE, fast=False),
         tests("e2e", *_SPREAD, fast=False),
         tests("life", *_BY_STACK, fast=False),
