@@ -18,12 +18,16 @@ BEGAN = 1000.0
 
 
 class Counting:
-    """A Prometheus whose containers have counted so many requests at each time, in seconds; its clock is set."""
+    """A Prometheus whose containers have counted so many requests at each time, in seconds; its clock is set.
+
+    Those that ``fail`` answer with 500, those that are ``slow`` need half a second.
+    """
 
     def __init__(self) -> None:
         self.now = BEGAN
         self.rates: dict[str, float] = {NEW: 10.0, OLD: 20.0}
         self.status, self.known, self.up = "200", True, [1001.0, 1002.0]
+        self.fail, self.slow = frozenset[str](), frozenset[str]()
         self.asked: list[Asked] = []
 
     def answer(self, asked: Asked) -> tuple[int, bytes]:
@@ -40,9 +44,10 @@ class Counting:
         time = float(asked.fields["time"])
         result: list[dict[str, Any]] = []
         for name, rate in self.rates.items():
-            for bound in ("0.1", "+Inf"):
+            for bound in ("0.1", "1", "+Inf"):
                 count = rate * max(time - (BEGAN if name == NEW else 0.0), 0.0)
-                labels = {"container": name, "le": bound, "status": self.status}
+                count *= name not in self.slow or bound != "0.1"
+                labels = {"container": name, "le": bound, "status": "500" if name in self.fail else self.status}
                 result.append({"metric": labels, "value": [time, str(count)]})
         return success({"resultType": "vector", "result": result if self.known else []})
 
@@ -76,6 +81,26 @@ def test_after_a_switch_the_old_ones_count_from_before_it() -> None:
         prometheus.now = BEGAN + 120
         judged = comparison.judgement()
     assert (judged.new.requests, judged.old.requests) == (1200.0, 2400.0)
+
+
+@pytest.mark.parametrize("share", [0, 20], ids=["after the switch", "at 20 %"])
+@pytest.mark.parametrize(
+    ("fails", "slow", "reason"),
+    [
+        ({NEW}, set(), "100.0 % of 1,200 requests failed (before: 0.0 %; at most 1.0 % more)"),
+        (set(), {NEW}, "p99 of 1,200 requests is 991 ms (before: 99 ms; at most 2x)"),
+        (set(), set(), None),
+    ],
+    ids=["errors", "slower", "as well"],
+)
+def test_what_is_worse_is_a_breach_wherever_it_is_counted(
+    fails: set[str], slow: set[str], reason: str | None, share: int
+) -> None:
+    with compared(share, p99="2x") as (prometheus, comparison):
+        prometheus.fail, prometheus.slow, prometheus.now = frozenset(fails), frozenset(slow), BEGAN + 120
+        judged = comparison.judgement()
+    assert judged.breaches == ((reason,) if reason else ())
+    assert judged.sure == bool(reason)
 
 
 def test_a_container_has_been_read_as_often_as_it_answered_since_the_beginning() -> None:
