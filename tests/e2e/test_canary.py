@@ -47,21 +47,17 @@ def served(lean: Lean) -> Lean:
 
 
 def test_at_five_percent_at_most_six_percent_of_the_requests_see_the_new_version(served: Lean) -> None:
-    canary(served, environment={"A": "b"})
+    """Two containers of each release: all of them count. One of each: where a canary is killed."""
+    two = {"replicas": 2, "update_config": {"monitor": "500ms"}}
+    canary(served, deploy=two)
+    served.inv("deploy.dev")
+    canary(served, deploy=two, environment={"A": "b"})
     plan = served.json("deploy.plan")
     assert [one["share"] for one in plan["operations"] if one["kind"] == "weight"] == [5, 50]
     assert "app gets 5 %, 50 % of the requests first" in served.inv("deploy.plan").stderr
     dry = served.inv("--dry", "deploy.dev").stdout
     assert dry.count(" 5 % of the requests") == 2, dry
     assert "weight=19;" in dry
-    new = version(served)
-
-    assert_shares(served, deployed(served, _RATE), new)
-
-
-def test_the_containers_of_both_releases_count(served: Lean) -> None:
-    canary(served, deploy={"replicas": 2, "update_config": {"monitor": "500ms"}})
-    served.inv("deploy.dev")
     new = version(served)
 
     assert_shares(served, deployed(served, _RATE), new, replicas=2)
