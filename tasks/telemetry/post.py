@@ -37,7 +37,8 @@ def post_json(
         else http.client.HTTPConnection(parts.hostname, port, timeout=limit)
     )
     # The time limit of a socket is one for each read and write.
-    late = threading.Timer(limit, _cut, (connection,))
+    cut = threading.Event()
+    late = threading.Timer(limit, _cut, (connection, cut))
     late.daemon = True
     late.start()
     try:
@@ -47,7 +48,7 @@ def post_json(
         response = connection.getresponse()
         said = response.read(_SAID).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        slow = isinstance(error, TimeoutError) or not late.is_alive()
+        slow = isinstance(error, TimeoutError) or cut.is_set()
         why = f"no answer within {limit:g} s" if slow else str(error) or type(error).__name__
         raise RefusedError(f"{_shown(url)}: {why}", hints[0]) from None
     finally:
@@ -60,7 +61,8 @@ def post_json(
         )
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, cut: threading.Event) -> None:
+    cut.set()  # before the other thread sees what comes of it
     with contextlib.suppress(OSError, AttributeError):
         connection.sock.shutdown(2)
 

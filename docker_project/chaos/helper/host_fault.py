@@ -40,7 +40,8 @@ class RegistryAway:
 
     def _add(self, program: str, chain: str, address: str, port: str) -> None:
         # By the address that was asked: a published port leads to another one before the rule is reached.
-        words = ("-p", "tcp", "-m", "conntrack", "--ctorigdst", address, "--ctorigdstport", port)
+        # Only on the way there: the reset is a packet of the same connection.
+        words = ("-p", "tcp", "-m", "conntrack", "--ctdir", "ORIGINAL", "--ctorigdst", address, "--ctorigdstport", port)
         how = ("-m", "comment", "--comment", self._comment, "-j", "REJECT", "--reject-with", "tcp-reset")
         done = _filtered(program, "-I", chain, *words, *how)
         if done.returncode:
@@ -89,6 +90,8 @@ class EngineRestart:
         self._socket = path
 
     def begin(self) -> None:
+        # The engine ends its containers first. It starts this one again when it is back, since it has failed.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(1))
         pid = _process_of(self._socket)
         unit = _unit(pid)
         if unit:
@@ -212,9 +215,7 @@ class _Start:
                 resource.setrlimit(limit, values)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(self._killed_when)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for number, descriptor in ((0, nothing), (1, self._out), (2, self._out)):
-            os.dup2(descriptor, number)
+        _speak_to(self._out)
         os.execve(self._program, self._words, self._environment)  # noqa: S606
 
     def _leave_the_container(self) -> None:
@@ -244,6 +245,12 @@ def group_of(line: str, mountinfo: str) -> Path | None:
     return None
 
 
+def _speak_to(out: int) -> None:
+    """Let this process read nothing, and write to a file that is open."""
+    for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, out)):
+        os.dup2(descriptor, number)
+
+
 def _on_the_host(pid: int, work: Callable[[], None]) -> None:
     """Do something in a process of its own, in the namespaces of a process, without waiting for it."""
     spaces = [
@@ -257,6 +264,7 @@ def _on_the_host(pid: int, work: Callable[[], None]) -> None:
             for space in spaces:
                 os.setns(space)
             os.setsid()
+            _speak_to(os.open(os.devnull, os.O_RDWR))  # the engine waits until nobody has the container's output open
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if not os.fork():
                 work()

@@ -140,7 +140,8 @@ def last_time(memory: Memory, known: Sequence[Release]) -> str:
 
 def _failed_before(seen: Situation) -> AgentDecision | None:
     """Return the decision where the engine's records say that a commit failed which the agent does not remember."""
-    last = seen.releases[0] if seen.releases else None
+    # Where helm has gone back by itself, that is a revision after the one that failed.
+    last = next((release for release in seen.releases if not release.of), None)
     if last is None or last.commit != seen.tip or last.outcome not in (releases.FAILED, releases.ROLLED_BACK):
         return None
     told = seen.orders.again == last_time(seen.memory, seen.releases)

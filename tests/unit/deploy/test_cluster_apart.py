@@ -16,6 +16,7 @@ FOR_CLUSTERS = (
     "tasks/deploy/cluster/",
     "tasks/deploy/plan/cluster.py",
     "tasks/deploy/plan/cluster_facts.py",
+    "tasks/gitops/artifact.py",
     "tasks/gitops/export.py",
     "tasks/gitops/plan/argocd.py",
     "tasks/gitops/plan/exported.py",
