@@ -1,7 +1,9 @@
 """Faults that a whole host feels: its engine is started anew, or its registry is away."""
 
 import contextlib
+import ctypes
 import os
+import platform
 import resource
 import shlex
 import signal
@@ -17,6 +19,8 @@ from fault_protocol import FaultError
 _CHAINS = ("OUTPUT", "FORWARD")  # what the engine asks itself, and what containers do, such as a builder
 _ENDS, _SUPERVISED, _ANSWERS = 120.0, 5.0, 120.0  # seconds until an engine has ended, somebody starts it, it answers
 _POLL = 0.1
+# keyctl(2) has no function in the C library.
+_KEYCTL, _JOIN_SESSION_KEYRING = {"x86_64": 250, "aarch64": 219, "riscv64": 219}, 1
 _NAMESPACES = ("mnt", "uts", "ipc", "net", "cgroup")
 
 
@@ -245,6 +249,12 @@ def group_of(line: str, mountinfo: str) -> Path | None:
     return None
 
 
+def _leave_keys() -> None:
+    """Have keys of one's own (session keyring): with those of this container its runtime could not start it again."""
+    if number := _KEYCTL.get(platform.machine()):
+        ctypes.CDLL(None).syscall(number, _JOIN_SESSION_KEYRING, None)
+
+
 def _speak_to(out: int) -> None:
     """Let this process read nothing, and write to a file that is open."""
     for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, out)):
@@ -264,6 +274,7 @@ def _on_the_host(pid: int, work: Callable[[], None]) -> None:
             for space in spaces:
                 os.setns(space)
             os.setsid()
+            _leave_keys()
             _speak_to(os.open(os.devnull, os.O_RDWR))  # the engine waits until nobody has the container's output open
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if not os.fork():
