@@ -125,16 +125,13 @@ def report_(c: Context, journal: str, also: list[str] | None = None, out: str = 
     help={
         "env": "environment profile (default: test)",
         "experiment": "only this experiment of the directory chaos; may be given several times",
-        "allow-host": _HOST,
         "json": _JSON,
     },
     iterable=["experiment"],
     auto_shortflags=False,
 )
-def test_chaos(
-    c: Context, env: str = "test", experiment: list[str] | None = None, allow_host: bool = False, json: bool = False
-) -> None:
+def test_chaos(c: Context, env: str = "test", experiment: list[str] | None = None, json: bool = False) -> None:
     """Run the experiments of the project against a throw-away copy of the stack."""
     from .suite import run
 
-    run(c, env, tuple(experiment or ()), allow_host, json)
+    run(c, env, tuple(experiment or ()), json)

@@ -8,22 +8,23 @@ from typing import Any
 
 from .plan import measured
 from .plan.experiment import Activity, Experiment
-from .plan.measured import EVERY, Sample
+from .plan.measured import Sample
 from .providers import ActivityFailedError, request
 
 _LONGEST = 15.0  # seconds that a request may take; one that a probe gives less time has that
 _AT_ONCE = 64  # requests that wait for their answers; while there are so many no further one is sent
-_MOST = 20_000  # samples that are kept: 80 minutes of one probe
+_MOST = 20_000  # samples that are kept: 80 minutes of one probe that is asked four times a second
 _LAST = 1.0  # seconds for answers that are under way at the end
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Measuring:
-    """Sends each measurable request of a hypothesis four times a second, whether or not the one before was answered."""
+    """Sends each measurable request of a hypothesis again and again, whether or not the one before was answered."""
 
     def __init__(self, experiment: Experiment, ask: Ask = request) -> None:
         self._probes = tuple(experiment.filled(probe) for probe in measured.probes(experiment))
+        self._every = measured.every(experiment)
         self._ask, self._over, self._guard = ask, threading.Event(), threading.Lock()
         self._samples: dict[int, list[Sample]] = {number: [] for number in range(len(self._probes))}
         self._waiting: dict[threading.Thread, tuple[int, float]] = {}
@@ -60,7 +61,7 @@ class Measuring:
     def _send(self) -> None:
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
-            due = max(due + EVERY, time.monotonic())
+            due = max(due + self._every, time.monotonic())
             for number, probe in enumerate(self._probes):
                 self._begin(number, probe)
 

@@ -27,7 +27,7 @@ from .plan import safety
 NAME = "chaos"
 
 
-def run(c: Context, env: str, names: tuple[str, ...], host: bool, json: bool) -> None:
+def run(c: Context, env: str, names: tuple[str, ...], json: bool) -> None:
     """Run experiments and report the results; raises CheckError when one did not go as expected."""
     project = Project(c, env)
     safety.refuse_cluster(project.profile)
@@ -41,7 +41,7 @@ def run(c: Context, env: str, names: tuple[str, ...], host: bool, json: bool) ->
         _show(project, wanted)
         return
     this_run = new_run(project.settings)
-    report.report(_results(project, this_run, wanted, host), this_run, json)
+    report.report(_results(project, this_run, wanted), this_run, json)
 
 
 def execute(project: Project, run: Run) -> Sequence[SuiteResult]:
@@ -58,12 +58,12 @@ def _show(project: Project, wanted: dict[str, Path]) -> None:
             project.runner.show(f"run the experiment {project.settings.shown(path)}")
 
 
-def _results(project: Project, run: Run, wanted: dict[str, Path], host: bool = False) -> list[SuiteResult]:
+def _results(project: Project, run: Run, wanted: dict[str, Path]) -> list[SuiteResult]:
     if not wanted:
         reason = "the project has no experiments: chaos/*.yaml"
         note(f"{NAME}: skipped, {reason}")
         return [SuiteResult(NAME, SKIPPED, reason=reason)]
-    results = [] if host else [_skipped(name) for name, path in wanted.items() if is_about_host(path)]
+    results = [_skipped(name) for name, path in wanted.items() if is_about_host(path)]
     wanted = {name: path for name, path in wanted.items() if name not in {one.name for one in results}}
     if not wanted:
         return results
@@ -79,7 +79,7 @@ def _results(project: Project, run: Run, wanted: dict[str, Path], host: bool = F
 
 
 def _skipped(name: str) -> SuiteResult:
-    reason = "all projects of the host feel it; --allow-host where that is meant"
+    reason = f"the whole host feels it: inv chaos.run {name} --env ENVIRONMENT --allow-host"
     note(f"{name}: skipped, {reason}")
     return SuiteResult(name, SKIPPED, reason=reason)
 

@@ -20,6 +20,7 @@ LASTS = "CHAOS_LASTS"
 """The variable that says how long the fault of an experiment lasts, where it says so: `--for ${lasts}`."""
 _NEEDED = {HTTP: ("url",), PROCESS: ("path",), PYTHON: ("module", "func")}
 _VARIABLE = lazy_pattern(r"\$\{(\w+)\}")
+_FASTEST = 500  # requests a second that are measured
 _INJECT, _STOP = "chaos.inject", "chaos.stop"
 
 Activity = Mapping[str, Any]
@@ -115,6 +116,9 @@ def _faults(document: Any) -> Iterator[str]:
             for line in _of_activity(activity, where.startswith("steady")):
                 yield f"{where}[{number}]: {line}"
     yield from _of_alert(document)
+    rate = extension(document).get("measure", True)
+    if not isinstance(rate, bool) and not (isinstance(rate, int | float) and 0 < rate <= _FASTEST):
+        yield f"extensions: measure: is false, or how many requests a second, at most {_FASTEST}"
 
 
 def _of_alert(document: Mapping[str, Any]) -> Iterator[str]:

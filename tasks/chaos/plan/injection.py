@@ -199,7 +199,9 @@ def _run(injection: Injection, hit: Hit, image: str, socket: str) -> tuple[str, 
     wanted, target = injection.wanted, hit.target
     argv = ["docker", "run", "--detach", f"--name={helper_name(hit, wanted.fault)}", "--pull=never"]
     argv += ["--restart=on-failure:5", "--stop-timeout=60", "--log-driver=json-file", "--cap-drop=ALL"]
-    argv += ["--memory=128m", "--pids-limit=64"]
+    argv.append("--pids-limit=64")
+    if wanted.fault.reach != DISK:  # what is written to a tmpfs counts as memory of whoever writes it
+        argv.append("--memory=128m")
     if wanted.fault.reach != HOST:  # what it starts is the engine, whose containers may have programs with more rights
         argv.append("--security-opt=no-new-privileges")
     argv += [f"--label={key}={value}" for key, value in labels(injection, hit).items()]

@@ -42,6 +42,15 @@ def probes(experiment: Experiment) -> tuple[Activity, ...]:
     )
 
 
+def every(experiment: Experiment) -> float:
+    """Return how many seconds there are between two requests of a probe.
+
+    `extensions: [{name: slipway, measure: 200}]`: 200 a second.
+    """
+    rate = extension(experiment.document).get("measure", True)
+    return EVERY if isinstance(rate, bool) else 1 / float(rate)
+
+
 def within_time(provider: Mapping[str, Any], longest: float) -> dict[str, Any]:
     """Return a request that takes ``longest`` seconds at most."""
     given = provider.get("timeout") or longest

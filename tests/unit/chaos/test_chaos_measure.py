@@ -4,9 +4,12 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from tasks.chaos.measure import Measuring
 from tasks.chaos.plan.experiment import Experiment, read
 from tasks.chaos.providers import ActivityFailedError
+from tasks.model.errors import InputError
 
 SERVED = {"status": 200, "headers": {}, "body": ""}
 
@@ -65,3 +68,16 @@ def test_only_what_changes_nothing_is_sent_again_and_again() -> None:
     assert measured(0.1, one, asked.append)["measured"] == [] and asked == []
     off = experiment(probe("rows"), extensions=[{"name": "slipway", "measure": False}])
     assert measured(0.1, off, asked.append)["measured"] == [] and asked == []
+
+
+def test_an_experiment_may_want_more_of_them() -> None:
+    asked: list[Any] = []
+    one = experiment(probe("rows"), extensions=[{"name": "slipway", "measure": 100}])
+    measured(1.0, one, lambda provider: asked.append(provider) or SERVED)
+    assert 20 < len(asked) <= 101
+
+
+@pytest.mark.parametrize("rate", [0, -1, 501, "200", None])
+def test_a_rate_that_is_none_is_refused(rate: object) -> None:
+    with pytest.raises(InputError, match="extensions: measure: is false, or how many requests a second, at most 500"):
+        experiment(probe("rows"), extensions=[{"name": "slipway", "measure": rate}])

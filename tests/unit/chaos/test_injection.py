@@ -50,6 +50,10 @@ def test_only_what_the_engine_has_to_do_gets_its_socket_and_only_a_kill_the_proc
     assert "--privileged" not in " ".join(rights.values())
 
 
+def test_a_helper_that_fills_a_tmpfs_may_use_as_much_memory_as_that_takes() -> None:
+    assert [name for name in ("disk-full", "cut", "pause") if "--memory=128m" not in words(name)[0]] == ["disk-full"]
+
+
 def test_every_running_container_of_a_service_has_the_fault_and_no_job_of_it() -> None:
     second = container("shop-db-2", networks=("shop_back",))
     ended, oneoff = container("shop-db-3", state="exited"), container("shop-db-4", oneoff=True)
