@@ -24,7 +24,7 @@ from .alerts.stack import Stack, new_name, watched
 from .support import ROOT
 
 TAKES = 240  # seconds: the stack, its monitoring, the lane that is longest, and two experiments
-_FIRES = 120.0  # seconds: a file system has to fill up for one, and a slow machine takes its time
+_FIRES = 240.0  # seconds: a file system has to fill up for one, and a slow machine takes its time
 _RESOLVES = 150.0  # seconds: the longest window, and as much again
 
 
