@@ -220,6 +220,7 @@ class ClusterDeployment:
             if led := self._led:  # first of all, since clients ask Pods that are not well
                 canary.take_back(prepared, led)
                 persistently(lambda: switch.lead(self._cluster, led.leading_back()))
+                switch.await_asked_again(led.before)
             known = persistently(lambda: History(self._cluster).revisions)
             newest = known[-1] if known else None
             if before and newest and not serves(newest, before.id):

@@ -26,11 +26,13 @@ from ...kube.plan.live.difference import Raw, key
 from ...kube.plan.live.takeover import Takeover
 from ...kube.plan.part import Fields
 from ...kube.plan.workloads.kinds import DEPLOYMENT
+from ...kube.plan.workloads.slots import is_former
 from . import helm
 from .prepare import ClusterDeploy
 
 # kubectl's own validation wants whole objects; the API server's takes no field that it does not know.
 _APPLY = ("apply", "--server-side", "--force-conflicts", "--validate=false")
+ASKED_AGAIN = 5.0  # seconds until requests that a node could not send on were sent to former Pods instead
 HEARD = 2.0  # seconds until every sidecar of a mesh has heard of routes, and every node of Services
 _KEEP = "slipway-scale"  # not helm's name: that is who gives the number of Pods up
 
@@ -77,8 +79,19 @@ def bring_back(cluster: Cluster, number: int, patience: float) -> None:
             lead(cluster, routes)
             time.sleep(HEARD)
         lead(cluster, takeover.services_of(objects, names))
+        await_asked_again(objects)
     _complete(cluster, objects)
     cluster.run(helm.back(cluster, number, patience))
+
+
+def await_asked_again(objects: Iterable[Fields]) -> None:
+    """Wait after Services lead back, where a proxy asks former Pods until then: helm's way back leads those elsewhere.
+
+    While a node hears of a Service that had no Pods, new connections to it get no answer, and are given up after
+    seconds (``proxy_connect_timeout``).
+    """
+    if any(map(is_former, objects)):
+        time.sleep(ASKED_AGAIN)
 
 
 def _complete(cluster: Cluster, objects: Iterable[Raw]) -> None:

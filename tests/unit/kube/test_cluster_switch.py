@@ -15,7 +15,7 @@ from tasks.host.runner import Result
 from tasks.kube.live.cluster import Cluster
 from tasks.kube.live.inventory import documents
 from tasks.kube.plan.live import helm_record
-from tasks.kube.plan.workloads.slots import in_slot
+from tasks.kube.plan.workloads.slots import in_slot, with_former
 from tasks.model.command import Command
 
 SELECTOR = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/name": "app"}
@@ -103,6 +103,19 @@ def test_routes_of_a_mesh_go_back_before_the_services_since_they_may_name_slots(
     cluster = Recording((*made("blue"), routes), [*made("green"), made("blue")[0], routes])
     switch.bring_back(cast(Cluster, cluster), 4, 30.0)
     assert cluster.done == ["apply VirtualService app", "apply Service app", "rollback 4"]
+
+
+def test_former_pods_are_asked_until_nodes_have_heard_and_only_then_helm_leads_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(switch.time, "sleep", slept.append)
+    kept = [*with_former(made("blue"), SELECTOR, "blue")]
+    for live, expected in ((made("green"), [switch.ASKED_AGAIN]), (made("blue"), [])):
+        slept.clear()
+        cluster = Recording(kept, [*live, made("blue")[0]])
+        switch.bring_back(cast(Cluster, cluster), 4, 30.0)
+        assert slept == expected and cluster.done[-1] == "rollback 4"
 
 
 def test_helm_is_told_what_a_killed_one_had_not_removed_before_it_goes_back() -> None:
