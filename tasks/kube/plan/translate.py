@@ -73,7 +73,7 @@ def translate(source: KubeSource) -> Translation:
     called = of_services(source.stack.services)
     objects: list[tuple[Mapping[str, Any], int]] = []
     outcomes: list[KeyOutcome] = []
-    known = aspects()
+    known, backed = aspects(), proxy_files.backed(source)
     for name, service in source.stack.services.items():
         if not kinds.deployed(service):
             outcomes.append(ignored(f"services.{name}", "tests and load generators are not part of what is deployed"))
@@ -85,7 +85,7 @@ def translate(source: KubeSource) -> Translation:
         if slot := source.slots.get(name):
             selector = labels.of_service(source.stack.project, called[name])
             made = slots.in_slot(made, selector, slot)
-            if name in proxy_files.backed(source):
+            if name in backed:
                 made = slots.with_former(made, selector, slot)
         objects += [(each, wave) for each in made]
         outcomes += [*part.outcomes, *meshes.outcomes(source, service), *_unclaimed(name, source.raw(name), known)]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from workload_release import objects, outcomes, release
 
+from tasks.kube.plan.mounts.proxy_files import backed_names
 from tasks.kube.plan.outcome import TRANSLATED
 from tasks.kube.plan.translate import translate
 from tasks.kube.plan.workloads.slots import BLUE, GREEN, SLOT, in_slot, leading, other, slot_of
@@ -100,6 +101,10 @@ def _selector(made: dict[str, Any]) -> dict[str, str]:
 
 def test_a_name_that_leads_to_pods_themselves_has_no_service_for_the_former_ones() -> None:
     assert "app-former" not in services_of(deploy={"endpoint_mode": "dnsrr"})
+    for app in ({"deploy": {"endpoint_mode": "dnsrr"}, "expose": ["8000"]}, {}, {"network_mode": "none"}):
+        model = {"image": "app", "x-slipway": {"rollout": "blue-green"}, **app}
+        source = replace(release(app=model, edge=PROXY), slots={"app": "blue"})
+        assert backed_names(source) == frozenset(), "nginx would not start with a name that nothing has"
 
 
 def test_without_nginx_nobody_would_ask_the_former_pods() -> None:

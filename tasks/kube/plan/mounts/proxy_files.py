@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ....model.stack.proxies.kinds import HAPROXY, NGINX
 from ....model.stack.stack import Service
 from ..names import label
+from ..network.services import is_balanced
 from ..source import KubeSource
 from ..workloads.slots import former_name
 
@@ -62,7 +63,9 @@ def backed(source: KubeSource) -> frozenset[str]:
     """Return the services whose former Pods a proxy of the project asks where new ones do not answer; no mesh's."""
     services = source.stack.services
     asks = any(one.slipway.proxy.kind in _BACKED and one.slipway.proxy.upstreams for one in services.values())
-    return frozenset(source.slots) if asks and not source.settings.mesh else frozenset()
+    if not asks or source.settings.mesh:
+        return frozenset()
+    return frozenset(name for name in source.slots if is_balanced(source, services[name]))
 
 
 def backed_names(source: KubeSource) -> frozenset[str]:

@@ -54,6 +54,13 @@ def headless(service: Service, ports: tuple[ContainerPort, ...], raw: Mapping[st
     return not 0 < len(ports) <= _MOST_PORTS or own or asked
 
 
+def is_balanced(source: KubeSource, service: Service) -> bool:
+    """Whether the name of a service is a Service with an address of its own, which leads to one Pod or another."""
+    raw = source.raw(service.name)
+    named = raw.get("network_mode") not in ("none", "host") and is_asked(source, service)
+    return named and not headless(service, container_ports(source, service), raw)
+
+
 def is_asked(source: KubeSource, service: Service) -> bool:
     """Whether others can want to reach a service; nobody asks a job that listens nowhere."""
     raw = source.raw(service.name)
